@@ -1,0 +1,47 @@
+# The one place that says how each thing is done; .ci/run and README.md call these targets.
+python := .venv/bin/python
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## bring uv, Python 3.14t and the locked packages into this folder
+	@scripts/setup
+
+run: setup ## serve the app on http://127.0.0.1:8000 (settings: environment variables, CONTACTS_...)
+	@$(python) -m app serve
+
+test: setup ## run every test, those in the browser too
+	@browser=$$($(python) scripts/provide_browser.py) && \
+	E2E_BROWSER="$$browser" $(python) -m pytest -p tests.summary_plugin tests e2e $(PYTEST)
+
+unit: setup ## run the tests that need no browser (PYTEST='-k search' picks some)
+	@$(python) -m pytest -p tests.summary_plugin tests $(PYTEST)
+
+e2e: setup ## run the tests in the browser
+	@browser=$$($(python) scripts/provide_browser.py) && \
+	E2E_BROWSER="$$browser" $(python) -m pytest -p tests.summary_plugin e2e $(PYTEST)
+
+check: setup ## check format, style, types, routes and templates, and what is committed
+	$(python) -m ruff format --check
+	$(python) -m ruff check
+	$(python) -m mypy
+	CONTACTS_STORE=memory: PYTHONPATH=. .venv/bin/chirp check app.main:create_app --warnings-as-errors
+	$(python) scripts/check_tree.py
+
+format: setup ## format the code, and mend what ruff can mend
+	$(python) -m ruff format
+	$(python) -m ruff check --fix
+
+gil: ## run the tests that need no browser on Python 3.14 with its GIL
+	@scripts/setup 3.14+gil .venv-gil
+	@.venv-gil/bin/python -m pytest -p tests.summary_plugin tests $(PYTEST)
+
+lock: setup ## lock the packages of pyproject.toml again (LOCK=--upgrade for their newest versions)
+	scripts/lock $(LOCK)
+
+clean: ## remove what set-up and the tools made; the database stays
+	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help setup run test unit e2e check format gil lock clean
