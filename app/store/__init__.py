@@ -1,0 +1,224 @@
+"""Where contacts are kept: the contract that every store keeps, and how to open one.
+
+A store is synchronous. Memory and SQLite answer in microseconds, so handlers call it
+inline; the command line and other frameworks call the same code.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from app.contacts.changes import Batch, Change, Kind
+from app.contacts.contact import Contact, ContactDraft
+from app.contacts.listing import ContactPage, ListQuery, Statistics
+
+OnDuplicate = Literal["skip", "update", "fill"]
+
+
+class StoreError(Exception):
+    """The store itself is in trouble; the text says what to do about it, in one line.
+
+    StoreError
+        CannotOpen         at start-up: the store cannot be used at all
+        StoreUnavailable   while running: this call failed and changed nothing
+    """
+
+
+class CannotOpen(StoreError):
+    """The store cannot be opened: wrong path, no permission, not a database, too new, damaged."""
+
+
+class StoreUnavailable(StoreError):
+    """One call failed and left nothing behind: disk full, locked, read-only, damaged, closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A draft that an import left out. row: its position, from 1. errors: as in InvalidContact."""
+
+    row: int
+    draft: ContactDraft
+    errors: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import did. batch: None when it changed nothing. skipped: known already, left alone."""
+
+    batch: Batch | None
+    added: int
+    updated: int
+    skipped: int
+    failed: tuple[RowError, ...]
+
+
+class ContactStore(Protocol):
+    """Keeps contacts and the log of their changes.
+
+    Every write is atomic and appends one Change per contact, in one Batch, in the same
+    transaction: if a call raises, nothing of it is kept. Any method may raise
+    StoreUnavailable. Safe to call from any number of threads.
+    """
+
+    def list(self, query: ListQuery) -> ContactPage:
+        """Return one page of the contacts that match the query.
+
+        Order: the query's sort key, then id, both in the same direction, so that paging
+        repeats and skips nobody, also while others write. `total` counts all pages.
+        """
+        ...
+
+    def get(self, contact_id: int) -> Contact:
+        """Return the contact; NoSuchContact if there is none. Any int will do as an id."""
+        ...
+
+    def count(self, query: ListQuery | None = None) -> int:
+        """How many contacts match the query; None counts all."""
+        ...
+
+    def find_email(self, email: str) -> Contact | None:
+        """The contact that has this email, without regard to case; None for "" and for nobody."""
+        ...
+
+    def add(self, draft: ContactDraft) -> tuple[Contact, Batch]:
+        """Keep a new contact under an id never used before.
+
+        InvalidContact if the draft breaks a rule or its email is taken.
+        """
+        ...
+
+    def update(self, contact_id: int, draft: ContactDraft, version: int) -> tuple[Contact, Batch | None]:
+        """Replace the fields of a contact that is still at this version.
+
+        The batch is None when nothing differs; then nothing is written. In this order:
+        InvalidContact for a broken rule, NoSuchContact, EditConflict when the contact is at
+        another version, InvalidContact when the email is taken by another contact.
+        """
+        ...
+
+    def delete(self, contact_ids: Sequence[int]) -> Batch | None:
+        """Delete these contacts as one batch; ids that do not exist are passed over.
+
+        None when no contact was deleted.
+        """
+        ...
+
+    def tag(
+        self, contact_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> Batch | None:
+        """Add and remove tags of these contacts as one batch; unknown ids are passed over.
+
+        Removal comes first and does not regard case. InvalidContact (and no change) when a
+        contact would break a rule. None when nothing differs.
+        """
+        ...
+
+    def undo(self, batch_id: int) -> Batch:
+        """Take a batch back, all of it, as a new batch that can itself be undone.
+
+        In this order: NoSuchBatch when the log does not hold it; EditConflict when one of its
+        contacts has changed since (so also when it was undone already), about the first such
+        contact; InvalidContact when another contact has taken an email meanwhile.
+        """
+        ...
+
+    def import_many(
+        self,
+        drafts: Iterable[ContactDraft],
+        on_duplicate: OnDuplicate = "skip",
+        *,
+        kind: Kind = "import",
+        progress: Callable[[int], object] = lambda done: None,
+    ) -> ImportResult:
+        """Add many drafts as one batch.
+
+        A draft is known already when a contact has its email, or, for a draft without
+        email, when a contact without email has the same folded name and phone digits. Then
+        `skip` leaves it alone, `update` replaces every field, `fill` writes only the empty
+        ones and adds the tags; of several such contacts the oldest is meant. A draft that
+        changes nothing counts as skipped; one that breaks a rule, on its own or with the tags
+        that the contact has, is reported in `failed`, in the order of the rows. Drafts are taken
+        in order, so a later one may know a contact that an earlier one added; the batch still
+        holds one change per contact. Others can write while the drafts are read. `progress` is
+        called with the number of drafts read so far, now and then and at the end. If reading
+        the drafts raises, the import keeps nothing and the error passes through.
+        """
+        ...
+
+    def export(self, query: ListQuery) -> Iterator[Contact]:
+        """Yield every contact that matches, in the order of the query, its place and limit disregarded.
+
+        Who comes, and in which order, is settled when this is called: each contact comes once,
+        as it is when its turn comes or as it was at the call, and only those deleted meanwhile
+        may be left out. Memory holds one number for each contact, never all of them; nothing
+        stays locked while the reader takes its time, and any thread may go on reading.
+        """
+        ...
+
+    def changes(self, after: int, limit: int = 100) -> Sequence[Change]:
+        """At most `limit` changes with a seq above `after`, oldest first."""
+        ...
+
+    def last_change(self) -> int:
+        """The newest seq, 0 for an empty log: it changes exactly when anything does."""
+        ...
+
+    def batch(self, batch_id: int) -> Batch | None:
+        """The batch with this id, None when the log does not hold it."""
+        ...
+
+    def batches(self, limit: int = 20) -> Sequence[Batch]:
+        """The newest batches, newest first: the activity feed."""
+        ...
+
+    def samples(self, limit: int | None = None) -> Sequence[int]:
+        """Ids, ascending, of the contacts that a `sample` batch made and nobody has changed since.
+
+        limit: at most so many; None for all.
+        """
+        ...
+
+    def statistics(self) -> Statistics:
+        """Figures about all contacts, from one moment.
+
+        A company is spelled as its oldest contact has it.
+        """
+        ...
+
+    def check(self) -> None:
+        """Return if the store can be read and written, as far as shows without writing.
+
+        StoreUnavailable if it cannot.
+        """
+        ...
+
+    def open_worker(self) -> None:
+        """Take what the calling thread needs, such as a connection. Optional: its first call does it."""
+        ...
+
+    def close_worker(self) -> None:
+        """Give back what the calling thread holds. The thread may use the store again afterwards."""
+        ...
+
+    def close(self) -> None:
+        """Give back everything. Calls that come later raise StoreUnavailable. Safe to repeat."""
+        ...
+
+
+def open_store(url: str) -> ContactStore:
+    """Open the store that a URL names; make and migrate it if it is new.
+
+    `memory:` keeps contacts until the process ends. `sqlite:///contacts.db` is a file
+    beside the working directory, `sqlite:////srv/contacts.db` one at an absolute path.
+    CannotOpen says in one line what to do about anything in the way.
+    """
+    if url == "memory:":
+        from app.store.memory import MemoryStore
+
+        return MemoryStore()
+    if url.startswith("sqlite:///") and url != "sqlite:///":
+        from app.store.sqlite import SQLiteStore
+
+        return SQLiteStore(Path(url.removeprefix("sqlite:///")))
+    raise CannotOpen(f"CONTACTS_STORE is {url!r}: use memory: or sqlite:///path/to/contacts.db.")
