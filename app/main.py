@@ -1,0 +1,106 @@
+"""create_app: the only place that knows every part of the app."""
+
+from pathlib import Path
+
+from chirp import App, AppConfig, HealthCheck
+from chirp.contracts import Severity
+
+from app import routes
+from app.contacts.samples import samples
+from app.settings import Settings
+from app.store import ContactStore, open_store
+from app.web import view
+from app.web.errors import error_pages
+from app.web.forms import method_override
+from app.web.security import (
+    close_odd_paths,
+    refuse_before_middleware,
+    refuse_cross_site_writes,
+    security_headers,
+)
+from app.web.static import StaticFiles
+
+ROOT = Path(__file__).resolve().parents[1]
+BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB
+
+
+def create_app(settings: Settings | None = None, store: ContactStore | None = None) -> App:
+    """The app, frozen and ready to serve.
+
+    settings: those of the environment when not given. store: a store that is open already;
+    otherwise the one that the settings name is opened, migrated and, if it is new, given
+    its sample contacts. CannotOpen or BadSetting says what is wrong.
+    """
+    settings = settings or Settings.from_env()
+    store = store or open_with_samples(settings)
+    app = App(_config(settings))
+    app.provide(ContactStore, lambda: store)
+    app.provide(Settings, lambda: settings)
+    _add_middleware(app)
+    _explain_to_check(app)
+    _add_lifecycle(app, store)
+    routes.register(app)
+    # Freezing here and not at the first request: a mistake in a route stops the start.
+    app.freeze()
+    return app
+
+
+def open_with_samples(settings: Settings) -> ContactStore:
+    """Open the settings' store; a store in which nothing ever happened gets the sample contacts."""
+    store = open_store(settings.store)
+    if settings.sample and store.last_change() == 0:
+        store.import_many(samples(settings.sample), kind="sample")
+    store.close_worker()  # the workers open their own; processes must not inherit this one
+    return store
+
+
+def _config(settings: Settings) -> AppConfig:
+    return AppConfig(
+        template_dir=ROOT / "templates",
+        static_dir=None,  # StaticFiles below
+        safe_target=False,  # it and the next inject inline scripts, which our policy forbids
+        sse_lifecycle=False,
+        worker_mode="async",
+        workers=settings.workers,
+        max_request_body_size=BODY_LIMIT,
+    )
+
+
+def _add_middleware(app: App) -> None:
+    """The chain, outermost first."""
+    static = StaticFiles(ROOT / "static")
+    app.template_global("static")(static.url)
+    for function in view.GLOBALS:
+        app.template_global(function.__name__)(function)
+    for middleware in (
+        security_headers,
+        static,
+        error_pages(app),
+        close_odd_paths,
+        refuse_cross_site_writes,
+        method_override,
+    ):
+        app.add_middleware(middleware)
+    for status in (400, 404, 405):
+        app.error(status)(refuse_before_middleware)
+
+
+def _explain_to_check(app: App) -> None:
+    """Tell `chirp check` what it cannot see; tests/ prove each point instead."""
+    app.declare_template("error.html")  # rendered by error_pages, not by a handler
+    # It takes every form for an htmx request that inherits the target of a layout of its own.
+    app.override_contract_severity("swap_safety", Severity.INFO)
+    # It looks for its own middleware; security_headers takes its place.
+    app.override_contract_severity("security_stack", Severity.INFO)
+
+
+def _add_lifecycle(app: App, store: ContactStore) -> None:
+    app.on_worker_startup(store.open_worker)
+    app.on_worker_shutdown(store.close_worker)
+    app.on_shutdown(store.close)
+
+    def ready() -> bool:
+        store.check()
+        return True
+
+    app.add_health_check(HealthCheck("store", check=ready))

@@ -1,0 +1,1 @@
+"""What a request does: one module per feature, one function per route."""

@@ -1,0 +1,76 @@
+"""Errors as people see them: a page in the app's own look, or a message for htmx.
+
+One middleware instead of Chirp's error handlers, because there an exception skips the
+headers of every other middleware, the default texts put the request's path unescaped
+into HTML, and a handler for 500 answers 200 (docs/upstream.md).
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from http import HTTPStatus
+
+from chirp import App, HTTPError, Request, Response, Template
+from chirp.middleware.protocol import AnyResponse, Next
+from chirp.server.terminal_errors import log_error
+
+from app.contacts.contact import EditConflict, InvalidContact, NoSuchBatch, NoSuchContact
+from app.store import StoreUnavailable
+
+Middleware = Callable[[Request, Next], Awaitable[AnyResponse]]
+
+
+def error_pages(app: App) -> Middleware:
+    """The middleware that turns whatever a handler raises into an answer."""
+
+    async def middleware(request: Request, next: Next) -> AnyResponse:
+        try:
+            return await next(request)
+        except Exception as error:
+            status, message, headers = explain(error)
+            if status == 500:
+                log_error(error, request)
+        response = _fragment(message) if request.is_narrow_fragment else _page(app, status, message)
+        return replace(response, headers=tuple((dict(response.headers) | headers).items()), status=status)
+
+    return middleware
+
+
+def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Status, a message that says what to do, and headers, for an exception."""
+    match error:
+        case NoSuchContact(contact_id=contact_id):
+            # htmx takes the row away, which is all that is left of the contact.
+            row_goes = {"HX-Retarget": f"#contact-{contact_id}", "HX-Reswap": "delete"}
+            return 404, "Contact not found. It may have been deleted.", row_goes
+        case NoSuchBatch():
+            return 404, str(error), {}
+        case EditConflict():
+            return 409, "A contact has changed since, so this cannot be undone.", {}
+        case InvalidContact(errors=errors):
+            return 409, "This cannot be done: " + " ".join(errors.values()), {}
+        case StoreUnavailable():
+            return 503, str(error), {"Retry-After": "5"}
+        case HTTPError(status=404, headers=headers):
+            return 404, "There is nothing at this address.", dict(headers)
+        case HTTPError(status=405, headers=headers):
+            return 405, "This address cannot do that.", dict(headers)
+        case HTTPError(status=status, detail=detail, headers=headers):
+            return status, detail or HTTPStatus(status).phrase, dict(headers)
+        case _:
+            return 500, "Something went wrong on our side. Please try again.", {}
+
+
+def _page(app: App, status: int, message: str) -> Response:
+    html = app.render(Template("error.html", status=status, title=HTTPStatus(status).phrase, message=message))
+    return Response(html, render_intent="full_page")
+
+
+def _fragment(message: str) -> Response:
+    """Nothing to swap, so whatever is on the page stays; the message comes as the event `problem`."""
+    event = {"problem": {"target": "body", "message": message}}
+    return (
+        Response("", render_intent="fragment")
+        .with_header("HX-Reswap", "none")
+        .with_header("HX-Trigger", json.dumps(event))
+    )
