@@ -1,0 +1,473 @@
+"""How Pounce runs the app: its configuration, the ASGI wrapper, and the mended faults of Pounce.
+
+Pounce 0.9.2 has faults that a browser or an ordinary network meets within minutes. Each
+is mended here, for that version only, so that the app is right without a proxy in front;
+each has a test on a real socket in tests/test_server.py that fails without its cure, and
+an entry in docs/upstream.md with a reproduction.
+"""
+
+import asyncio
+import contextlib
+import errno
+import functools
+import logging
+import mmap
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import h11
+import pounce
+import pounce.logging
+import pounce.server
+import pounce.worker
+from pounce import ASGIApp, PounceError, Receive, Scope, Send, ServerConfig
+from pounce._request_pipeline import log_request
+from pounce.display import DisplayConfig
+from pounce.net.listener import create_listeners
+from pounce.protocols.h1 import H1Protocol
+from pounce.supervisor import Supervisor
+from pounce.worker import Worker
+
+from app.settings import BadSetting, Settings
+from app.web.draining import draining
+
+POUNCE: Final = "0.9.2"  # the version whose faults are mended here
+
+# Above what the app itself accepts (BODY_LIMIT in app.main): Pounce cuts a chunked body at
+# this limit and says nothing, so the app has to refuse it first.
+MAX_BODY: Final = 2 * 1_048_576
+
+# Any ASGI app. Chirp and Pounce do not agree on how `receive` and `send` are typed.
+type App = Callable[[Scope, Any, Any], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+# --- running ---
+
+
+def serve(settings: Settings) -> None:
+    """Open the store, build the app and serve it until SIGTERM or Ctrl-C.
+
+    BadSetting or CannotOpen, before anything is served, when it cannot be done.
+    """
+    free_port(settings.host, settings.port)  # before the store is touched: another server may be using it
+    # Imported before the question below: one extension module can turn the GIL on.
+    from app.main import create_app
+
+    if settings.store == "memory:" and runs_in_processes(settings):
+        raise BadSetting(
+            f"CONTACTS_STORE is memory: and CONTACTS_WORKERS is {settings.workers}, but this Python has a "
+            "GIL, so every worker would be a process with contacts of its own. "
+            "Set CONTACTS_WORKERS=1, use sqlite:///contacts.db, or run Python 3.14t."
+        )
+    run(create_app(settings), settings)
+
+
+def application() -> ASGIApp:
+    """The app with all that `serve` adds to it, for Pounce's own command line:
+
+    pounce serve --app "app.server:application()" --worker-mode async --workers 2
+    """
+    from app.main import create_app
+
+    apply_fixes()
+    return asgi(create_app(Settings.from_env()))
+
+
+def run(app: App, settings: Settings) -> None:
+    """Serve any ASGI app as these settings say, until SIGTERM or Ctrl-C."""
+    apply_fixes()
+    settings = replace(settings, port=free_port(settings.host, settings.port))
+    config = server_config(settings)
+    _log_like_pounce(config)
+    log.info(summary(settings))
+    try:
+        pounce.run(asgi(app), config=config)
+    except PounceError as error:
+        # What went wrong is in the log already, with its traceback.
+        sys.exit(f"contacts: {error}")
+
+
+def server_config(settings: Settings) -> ServerConfig:
+    """How Pounce is configured; fields that are left out do what their default says."""
+    return ServerConfig(
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        # The default, sync, gives a whole worker to each idle browser and hangs event streams.
+        worker_mode="async",
+        worker_startup_failure="shutdown",
+        header_timeout=8.0,  # seconds, like the others; also how long a connection may be idle
+        request_timeout=15.0,  # for each read of a body
+        write_timeout=15.0,
+        startup_timeout=20.0,
+        shutdown_timeout=8.0,
+        max_request_size=MAX_BODY,
+        max_connections=4_000,
+        display=DisplayConfig(name="Contacts", signage="off"),  # summary() says more in one line
+    )
+
+
+def summary(settings: Settings) -> str:
+    """One line for the start of the log."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    kind = ("process", "processes") if runs_in_processes(settings) else ("thread", "threads")
+    python = ".".join(map(str, sys.version_info[:3]))
+    gil = "with GIL" if sys._is_gil_enabled() else "without GIL"
+    return (
+        f"Contacts at http://{host}:{settings.port}, store {settings.store}, "
+        f"{settings.workers} worker {kind[settings.workers > 1]}, Python {python} {gil}"
+    )
+
+
+def runs_in_processes(settings: Settings) -> bool:
+    """Whether Pounce will fork: with a GIL, threads could not use more than one core."""
+    return settings.workers > 1 and sys._is_gil_enabled()
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or an unused one for port 0. BadSetting when it cannot be listened on.
+
+    Asked without SO_REUSEPORT, with which a second server would be let in (see
+    _listen_per_worker) and be given some of the first one's requests.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # The same choice as Pounce's: IPv6 when there is one, and IPv4 with it.
+        family, _, _, _, address = max(found, key=lambda each: each[0] == socket.AF_INET6)
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        with socket.create_server(address[:2], family=family, dualstack_ipv6=both) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BadSetting(f"Port {port} is in use. Stop the other server or set CONTACTS_PORT.") from None
+        raise BadSetting(
+            f"Cannot listen on {host}, port {port}: {error}. Set CONTACTS_HOST or CONTACTS_PORT."
+        ) from None
+
+
+def _log_like_pounce(config: ServerConfig) -> None:
+    """Send the app's own log where Pounce's goes: text on a terminal, else a line of JSON each."""
+    pounce.logging.configure_logging(config)
+    ours, theirs = logging.getLogger("app"), logging.getLogger("pounce")
+    ours.handlers, ours.level = theirs.handlers, theirs.level
+
+
+# --- the ASGI wrapper ---
+
+
+class BodyCutShort(BaseException):
+    """The client went away in the middle of its request's body.
+
+    Not an Exception, so that nothing between here and the handler can take half a form for
+    a whole one, or log a traceback for what is nobody's fault.
+    """
+
+
+def asgi(app: App) -> ASGIApp:
+    """The app as Pounce should see it: told when its worker stops, and never given half a body."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await _exchange(app, scope, receive, send)
+            case "pounce.worker.draining":
+                draining().set()
+                await _close_idle_connections()
+            case _:
+                await app(scope, receive, send)
+
+    return wrapped
+
+
+async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """One request and its answer; 400 when the request breaks off."""
+    body, answer = _Body(scope, receive), _Answer(send)
+    try:
+        await app(scope, body.receive, answer.send)
+        await body.discard_rest()
+    except BodyCutShort:
+        if not answer.begun:
+            await _refuse(send, 400, "The request broke off before its end, so nothing was done.")
+
+
+class _Body:
+    """The body of a request.
+
+    Chirp takes a disconnect for the end of the body, so it must not see one before that.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._whole = scope["method"] in ("GET", "HEAD")
+
+    async def receive(self) -> dict[str, Any]:
+        """ASGI's receive; BodyCutShort when the client leaves before the end of the body."""
+        message = await self._receive()
+        if not self._whole:
+            if message["type"] == "http.disconnect":
+                raise BodyCutShort
+            self._whole = not message.get("more_body", False)
+        return message
+
+    async def discard_rest(self, patience: float = 5) -> None:
+        """Read what the app did not care to.
+
+        To close on a client that still sends would reset the connection, and it might never
+        see the answer.
+        """
+        if self._whole:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not self._whole:
+                    await self.receive()
+
+
+class _Answer:
+    """What the app sends, and whether it has begun to."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """ASGI's send."""
+        self.begun = True
+        await self._send(message)
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    body = message.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+# --- the mended faults of Pounce ---
+
+
+@functools.cache
+def apply_fixes() -> None:
+    """Mend Pounce, once, before it serves anything."""
+    if pounce.__version__ != POUNCE:
+        raise RuntimeError(
+            f"app/server.py mends Pounce {POUNCE}, and {pounce.__version__} is installed. "
+            "Check which entries of docs/upstream.md are still needed, then change POUNCE."
+        )
+    _read_heads_in_several_packets()
+    _keep_requests_sent_early()
+    _answer_requests_sent_together()
+    _tell_of_bodies_cut_short()
+    _listen_per_worker()
+    _know_idle_connections()
+    _tell_processes_to_stop()
+    _log_paths_only()
+
+
+def _replace(owner: Any, name: str, function: Callable[..., Any]) -> None:
+    """Put our function in the place of one of Pounce's."""
+    if not hasattr(owner, name):
+        raise RuntimeError(f"Pounce has no {name} to mend in {owner}")
+    setattr(owner, name, function)
+
+
+def _read_heads_in_several_packets() -> None:
+    """A head that comes in two reads is dropped: connection closed, no answer.
+
+    The worker asks for a new cycle after every read, also when the head is not complete
+    yet; h11 refuses that, and the worker takes the refusal for the end of the connection.
+    In that one state there is no cycle to end, so there is nothing to do.
+    """
+    start_new_cycle = H1Protocol.start_new_cycle
+
+    def patched(self: H1Protocol) -> None:
+        if (self.our_state, self.their_state) != (h11.IDLE, h11.IDLE):
+            start_new_cycle(self)
+
+    _replace(H1Protocol, "start_new_cycle", patched)
+
+
+def _keep_requests_sent_early() -> None:
+    """While the app still works after its last byte, the client's next request is thrown away.
+
+    To notice a client that leaves, the worker reads and drops whatever comes. The reader can
+    be watched for its end without reading from it.
+    """
+
+    async def patched(reader: Any, disconnect: asyncio.Event) -> None:
+        try:
+            while not reader._eof and reader.exception() is None:
+                if reader._paused:
+                    # The client has sent more than asyncio buffers, and to go on watching
+                    # would make it buffer more. So this client is no longer watched.
+                    await asyncio.get_running_loop().create_future()
+                await reader._wait_for_data("watch")
+        except OSError:
+            pass  # reset by the client: gone as well
+        disconnect.set()
+
+    _replace(Worker, "_monitor_disconnect", staticmethod(patched))
+
+
+def _answer_requests_sent_together() -> None:
+    """A request in the same packet as the end of the one before it waits for further bytes.
+
+    They are in the parser's buffer, but the worker parses only after it has read. Given
+    back to the reader, they are what the worker reads next.
+    """
+    handle_request = Worker._handle_request
+
+    async def patched(self: Worker, head: Any, proto: Any, reader: Any, *args: Any, **kwargs: Any) -> None:
+        await handle_request(self, head, proto, reader, *args, **kwargs)
+        parser = proto._conn
+        early, _ = parser.trailing_data
+        if early:
+            parser._receive_buffer = type(parser._receive_buffer)()
+            reader._buffer[:0] = early
+
+    _replace(Worker, "_handle_request", patched)
+
+
+def _tell_of_bodies_cut_short() -> None:
+    """A body that breaks off, or breaks the rules of chunks, is given to the app as complete.
+
+    ASGI's word for it is http.disconnect. The parser knows: it still waits for the body, or
+    has given up on it.
+    """
+    run_with_body_reader = Worker._run_with_body_reader
+
+    async def patched(
+        self: Worker, scope: Any, receive: Receive, send: Send, state: Any, queue: Any, proto: H1Protocol,
+        *args: Any, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        async def receive_whole() -> dict[str, Any]:
+            message = await receive()
+            if not message.get("more_body") and proto.their_state in (h11.SEND_BODY, h11.ERROR):
+                return {"type": "http.disconnect"}
+            return message
+
+        await run_with_body_reader(self, scope, receive_whole, send, state, queue, proto, *args, **kwargs)
+
+    _replace(Worker, "_run_with_body_reader", patched)
+
+
+def _listen_per_worker() -> None:
+    """A burst of connections goes to one worker: its loop accepts all that wait, in one go.
+
+    With SO_REUSEPORT each worker has a socket and the kernel spreads the connections. The
+    price: those given to a worker that is busy wait for it, and a second server on the same
+    port is no longer refused, so that is asked first. Only Linux spreads them.
+    """
+
+    def patched(config: ServerConfig, count: int, *, shared: bool = False) -> list[socket.socket]:
+        if config.uds is None:
+            config = replace(config, port=free_port(config.host, config.port))
+        return create_listeners(config, count, shared=shared and sys.platform != "linux")
+
+    _replace(pounce.server, "create_listeners", patched)
+
+
+class _OfThisWorker(threading.local):
+    """What a worker knows of its connections; each worker has a thread of its own."""
+
+    def __init__(self) -> None:
+        self.idle: dict[asyncio.StreamWriter, Any] = {}  # to their readers
+
+
+_here = _OfThisWorker()
+
+
+def _know_idle_connections() -> None:
+    """A worker that stops waits until its idle connections run into their timeout.
+
+    It does not know which they are: those on which no request is being answered.
+    """
+    handle_connection, handle_request = Worker._handle_connection, Worker._handle_request
+
+    async def connection(self: Worker, reader: Any, writer: asyncio.StreamWriter) -> None:
+        _here.idle[writer] = reader
+        if draining().is_set() and not self._draining:
+            writer.close()  # accepted in the last moment; if the worker knows, it answers 503 itself
+        try:
+            await handle_connection(self, reader, writer)
+        finally:
+            _here.idle.pop(writer, None)
+
+    async def request(
+        self: Worker,
+        head: Any,
+        proto: Any,
+        reader: Any,
+        writer: asyncio.StreamWriter,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        _here.idle.pop(writer, None)
+        await handle_request(self, head, proto, reader, writer, *args, **kwargs)
+        _here.idle[writer] = reader
+        if draining().is_set():
+            writer.close()  # once all of the answer is sent
+
+    _replace(Worker, "_handle_connection", connection)
+    _replace(Worker, "_handle_request", request)
+
+
+async def _close_idle_connections() -> None:
+    """Close this worker's connections on which no request has arrived."""
+    await asyncio.sleep(0)  # one turn of the loop, for what has arrived but is not read yet
+    for writer, reader in list(_here.idle.items()):
+        if not reader._buffer:
+            writer.close()
+
+
+class _SharedEvent(threading.Event):
+    """An event that forked processes see, too. It has no lock that a killed process could keep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shared = mmap.mmap(-1, 1)
+
+    def is_set(self) -> bool:
+        return self._shared[0] == 1
+
+    def set(self) -> None:
+        self._shared[0] = 1
+        super().set()
+
+    def clear(self) -> None:
+        self._shared[0] = 0
+        super().clear()
+
+
+def _tell_processes_to_stop() -> None:
+    """Worker processes never hear that they should stop, and are killed after 12 seconds.
+
+    The supervisor tells them by a threading.Event, of which each process has its own copy.
+    """
+    init = Supervisor.__init__
+
+    def patched(self: Supervisor, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if self.mode == "process":
+            self._shutdown_event = _SharedEvent()
+
+    _replace(Supervisor, "__init__", patched)
+
+
+def _log_paths_only() -> None:
+    """The access log holds whole URLs, and with them the names and addresses people search for."""
+
+    def patched(config: ServerConfig, method: str, target: str, *args: Any, **kwargs: Any) -> None:
+        log_request(config, method, target.partition("?")[0], *args, **kwargs)
+
+    _replace(pounce.worker, "log_request", patched)
