@@ -1,0 +1,162 @@
+"""A real browser against a real server process with a real SQLite file.
+
+The tests know a base URL and nothing of the app's code: `pytest e2e --base-url URL` runs
+them against any server that is running already. Otherwise a server is started for the
+session, and each test begins with the twelve sample contacts.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Error, Page, expect
+
+from tests.server_process import running_server
+
+pytest.register_assert_rewrite("e2e.steps")
+expect.set_options(timeout=8_000)
+FLAGS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--force-color-profile=srgb",
+    "--font-render-hinting=none",
+]
+NewContext = Callable[..., BrowserContext]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "console_errors: this test causes errors in the browser's console on purpose"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server to test. database: its file, None for a server that we did not start."""
+
+    url: str
+    database: Path | None = None
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], browser_type: BrowserType
+) -> dict[str, Any]:
+    """Chromium: the one that E2E_BROWSER names ("" for Playwright's own), else the one on the PATH."""
+    args = {**browser_type_launch_args, "args": FLAGS + (["--no-sandbox"] if os.geteuid() == 0 else [])}
+    path = os.environ.get("E2E_BROWSER", shutil.which("chromium"))
+    if path:
+        return {**args, "executable_path": path}
+    try:
+        browser_type.launch(**args).close()
+    except Error as error:
+        pytest.exit(
+            f"No browser: run `make e2e`, or set E2E_BROWSER to a Chromium. ({error.message[:80]})", 1
+        )
+    return args
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **browser_context_args,
+        "locale": "en-GB",
+        "timezone_id": "UTC",
+    }
+
+
+@pytest.fixture(scope="session")
+def base_url(request: pytest.FixtureRequest) -> str | None:
+    """What --base-url says. The plugin's own fixture uses what pytest 9 warns of."""
+    url: str | None = request.config.getoption("base_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def started(base_url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The server of the whole session."""
+    if base_url:
+        yield Site(base_url.rstrip("/"))
+        return
+    folder = tmp_path_factory.mktemp("site")
+    database = folder / "contacts.db"
+    with running_server(folder, CONTACTS_STORE=f"sqlite:///{database}") as server:
+        copy_database(database, folder / "fresh.db")
+        yield Site(server.url, database)
+
+
+@pytest.fixture
+def site(started: Site) -> str:
+    """The base URL of a site that holds the sample contacts and no others."""
+    if started.database:
+        copy_database(started.database.with_name("fresh.db"), started.database)
+    return started.url
+
+
+@pytest.fixture
+def new_window(
+    new_context: NewContext, site: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """Make a window of its own, with its own cookies; takes the options of Playwright's new_context.
+
+    An error in the console or the scripts of any window fails the test.
+    """
+    windows: list[Page] = []
+
+    def make(**options: Any) -> Page:
+        defaults = {"base_url": site, "reduced_motion": "reduce", "viewport": {"width": 1280, "height": 800}}
+        windows.append(new_context(**defaults | options).new_page())
+        return windows[-1]
+
+    yield make
+    if not request.node.get_closest_marker("console_errors"):
+        assert [fault for window in windows for fault in _faults(window)] == []
+
+
+def _faults(page: Page) -> list[str]:
+    """Errors in console and scripts. Chromium logs every 4xx answer; only a static file's is a fault."""
+    logged = [message for message in page.console_messages() if message.type == "error"]
+    faults = [m.text for m in logged if "status of 4" not in m.text or "/static/" in m.location["url"]]
+    return faults + [str(error) for error in page.page_errors()]
+
+
+@pytest.fixture
+def page(new_window: Callable[..., Page]) -> Page:
+    """A window."""
+    return new_window()
+
+
+@pytest.fixture
+def plain(new_window: Callable[..., Page]) -> Page:
+    """A window that runs no JavaScript."""
+    return new_window(java_script_enabled=False)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[str]:
+    """The base URL of a server of its own with 120 sample contacts, in memory."""
+    with running_server(tmp_path, CONTACTS_STORE="memory:", CONTACTS_SAMPLE="120") as server:
+        yield server.url
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy with SQLite's online backup, which the running server notices like any other write."""
+    with (
+        contextlib.closing(sqlite3.connect(source)) as a,
+        contextlib.closing(sqlite3.connect(target, timeout=10)) as b,
+    ):
+        a.backup(b)
+
+
+@pytest.fixture(scope="session")
+def browser_name_and_version(browser: Browser) -> str:
+    return f"{browser.browser_type.name} {browser.version}"

@@ -1,0 +1,219 @@
+"""The list: search, order, paging, and that the address always shows it again."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.steps import count, ids, names, row, status
+
+
+def test_the_list_shows_the_contacts_and_how_many_there_are(page: Page) -> None:
+    page.goto("/contacts")
+
+    expect(count(page)).to_have_text("12")
+    assert len(names(page)) == 12
+    assert names(page) == sorted(names(page), key=str.casefold)
+
+
+def test_typing_in_the_search_box_filters_the_list_without_a_reload(page: Page) -> None:
+    page.goto("/contacts")
+    page.evaluate("window.sameDocument = true")
+
+    page.get_by_role("searchbox", name="Search contacts").type("love")
+
+    expect(page.locator("#contact-rows tr")).to_have_count(1)
+    expect(row(page, "Ada Lovelace")).to_be_visible()
+    expect(status(page)).to_have_text("1 contact found.")
+    expect(count(page)).to_have_text("12")
+    assert page.evaluate("window.sameDocument") is True
+
+
+def test_six_quick_keys_send_one_request(page: Page) -> None:
+    page.clock.install()
+    page.goto("/contacts")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+
+    page.get_by_role("searchbox").press_sequentially("lovela")
+    page.clock.run_for(251)
+
+    expect(page.locator("#contact-rows tr")).to_have_count(1)
+    assert [url for url in sent if "/contacts" in url] == [page.url]
+
+
+@pytest.mark.console_errors
+def test_a_late_answer_never_replaces_a_newer_one(page: Page) -> None:
+    page.goto("/contacts")
+    held = []
+    page.route("**/contacts?q=ada", lambda route: held.append(route))
+    with page.expect_request("**/contacts?q=ada"):
+        page.get_by_role("searchbox").fill("ada")
+
+    page.get_by_role("searchbox").fill("hopper")
+
+    expect(row(page, "Grace Hopper")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?q=hopper$"))
+    assert len(held) == 1
+    held[0].abort()
+    expect(page.locator("#contact-rows tr")).to_have_count(1)
+    expect(row(page, "Grace Hopper")).to_be_visible()
+
+
+def test_a_spinner_shows_while_a_search_takes_long(page: Page) -> None:
+    page.goto("/contacts")
+    held = []
+    page.route("**/contacts?q=*", lambda route: held.append(route))
+
+    page.get_by_role("searchbox").fill("ada")
+
+    expect(page.locator("#searching")).to_be_visible()
+    held[0].continue_()
+    expect(page.locator("#searching")).to_be_hidden()
+
+
+def test_the_address_shows_the_search_and_a_reload_or_a_pasted_link_brings_it_back(
+    page: Page, new_window: Callable[..., Page]
+) -> None:
+    page.goto("/contacts")
+    page.get_by_role("searchbox").fill("hopper")
+    expect(page).to_have_url(re.compile(r"/contacts\?q=hopper$"))
+
+    page.reload()
+    other = new_window()
+    other.goto(page.url)
+
+    for window in (page, other):
+        expect(window.get_by_role("searchbox")).to_have_value("hopper")
+        assert names(window) == ["Grace Hopper"]
+
+
+def test_back_and_forward_show_whole_pages_again(page: Page) -> None:
+    page.goto("/contacts")
+    page.get_by_role("searchbox").fill("hopper")
+    expect(page.locator("#contact-rows tr")).to_have_count(1)
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+
+    page.go_back()
+
+    expect(page.get_by_role("heading", name="Contacts")).to_be_visible()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    assert names(page) == ["Grace Hopper"]
+    page.go_back()
+    expect(page.locator("#contact-rows tr")).to_have_count(12)
+    page.go_forward()
+    expect(page.locator("#contact-rows tr")).to_have_count(1)
+    expect(page.get_by_role("navigation")).to_be_visible()
+
+
+def test_a_search_without_a_match_says_so_and_offers_a_way_back(page: Page) -> None:
+    page.goto("/contacts")
+
+    page.get_by_role("searchbox").fill("zzzz")
+
+    expect(page.get_by_role("heading", name="No contacts found")).to_be_visible()
+    expect(status(page)).to_have_text("No contacts found.")
+    page.get_by_role("link", name="Show all contacts").click()
+    expect(page.locator("#contact-rows tr")).to_have_count(12)
+
+
+def test_search_works_without_javascript(plain: Page) -> None:
+    plain.goto("/contacts")
+
+    plain.get_by_role("searchbox").fill("hopper")
+    plain.get_by_role("button", name="Search").click()
+
+    assert plain.url.endswith("/contacts?q=hopper")
+    assert names(plain) == ["Grace Hopper"]
+
+
+def test_a_heading_sorts_the_list_and_turns_it_round(plain: Page) -> None:
+    plain.goto("/contacts")
+    first, last = names(plain)[0], names(plain)[-1]
+
+    plain.get_by_role("columnheader", name="Name").get_by_role("link").click()
+
+    assert (names(plain)[0], names(plain)[-1]) == (last, first)
+    expect(plain.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
+
+
+def test_load_more_adds_the_next_rows_below(page: Page, many: str) -> None:
+    page.goto(f"{many}/contacts")
+    expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(50)
+
+    page.get_by_role("link", name="Load more").click()
+    expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(100)
+    page.get_by_role("link", name="Load more").click()
+
+    expect(page.locator("#contact-rows tr")).to_have_count(120)
+    assert len(set(ids(page))) == 120
+    expect(page).to_have_url(f"{many}/contacts")
+
+
+def test_load_more_by_keyboard_moves_on_to_the_first_new_row(page: Page, many: str) -> None:
+    page.goto(f"{many}/contacts")
+    page.get_by_role("link", name="Load more").focus()
+
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#contact-rows tr").nth(50).locator(".person__name")).to_be_focused()
+
+
+def test_a_page_takes_clicks_at_once(new_window: Callable[..., Page]) -> None:
+    page = new_window(reduced_motion="no-preference")
+    page.goto("/dashboard")
+
+    page.get_by_role("link", name="Contacts", exact=True).first.click()
+    page.get_by_role("link", name="New contact").click()
+
+    expect(page.locator("#form-section form")).to_be_visible()
+
+
+def test_load_more_is_a_plain_link_without_javascript(plain: Page, many: str) -> None:
+    plain.goto(f"{many}/contacts")
+    first = ids(plain)
+    seen = list(first)
+
+    while (more := plain.get_by_role("link", name="Load more")).count():
+        more.click()
+        seen += ids(plain)
+
+    assert len(seen) == len(set(seen)) == 120
+    plain.get_by_role("link", name="Back to the first contacts").click()
+    assert ids(plain) == first
+
+
+def test_the_sample_contacts_go_with_one_click_and_come_back_with_undo(page: Page) -> None:
+    page.goto("/contacts")
+
+    page.get_by_role("button", name="Remove the sample contacts").click()
+
+    expect(count(page)).to_have_text("0")
+    expect(page.get_by_role("heading", name="No contacts found")).to_be_visible()
+    expect(page.get_by_text("samples")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(count(page)).to_have_text("12")
+    assert len(names(page)) == 12
+
+
+def test_the_sample_contacts_go_without_javascript_too(plain: Page) -> None:
+    plain.goto("/contacts")
+
+    plain.get_by_role("button", name="Remove the sample contacts").click()
+
+    expect(count(plain)).to_have_text("0")
+    expect(plain.get_by_role("link", name="New contact").last).to_be_visible()
+
+
+def test_a_contact_has_a_page_of_its_own_with_links_to_write_and_to_call(page: Page) -> None:
+    page.goto("/contacts?q=hopper")
+
+    page.get_by_role("link", name="Grace Hopper", exact=True).click()
+
+    expect(page.get_by_role("heading", name="Grace Hopper")).to_be_visible()
+    expect(page.locator("a[href^='mailto:']")).to_be_visible()
+    expect(page.locator("a[href^='tel:+']")).to_be_visible()
+    page.get_by_role("link", name="All contacts").click()
+    expect(page.get_by_role("searchbox")).to_have_value("hopper")
