@@ -263,6 +263,18 @@ def test_a_request_in_flight_at_sigterm_is_answered(tmp_path: Path, workers: str
         assert running.process.returncode == 0
 
 
+def test_a_dashboard_that_is_slow_on_purpose_is_finished_at_sigterm(tmp_path: Path) -> None:
+    with running_server(tmp_path) as running, running.connect() as connection:
+        connection.request("/dashboard?slow=10")
+        shell = connection.read_until("</template>")
+
+        assert running.stop() < 2
+
+        assert "Recent activity" in shell
+        assert "Added 12 sample contacts" in connection.read_until("</html>")
+        assert running.process.returncode == 0
+
+
 def test_ctrl_c_ends_it_as_well(tmp_path: Path) -> None:
     with running_server(tmp_path, module=PROBE) as running, running.connect() as connection:
         _open_stream(connection)

@@ -17,6 +17,7 @@ from app.contacts.changes import Batch
 from app.contacts.listing import Statistics
 from app.settings import Settings
 from app.store import ContactStore, StoreUnavailable
+from app.web.draining import rest
 
 SLOWEST = 10.0  # seconds that ?slow= may ask for
 ACTIVITY_LENGTH = 12
@@ -56,7 +57,7 @@ async def _section[T](
     """Load one section; whatever goes wrong in it stays in it."""
     try:
         if delay:
-            await asyncio.sleep(delay)
+            await rest(delay)  # cut short when the worker is asked to stop
         if fails:
             raise RuntimeError(f"the section {name} was asked to fail")
         return Section(name, await _in_thread(load, store))
