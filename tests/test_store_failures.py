@@ -440,6 +440,22 @@ def test_a_file_that_stops_being_a_database_is_not_written_to_again(kept: Path) 
     store.close()
 
 
+def test_a_store_that_is_closed_while_a_thread_connects_to_it_stays_closed(
+    sqlite: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite._connect
+
+    def close_meanwhile() -> sqlite3.Connection:
+        sqlite.close()
+        return connect()
+
+    monkeypatch.setattr(sqlite, "_connect", close_meanwhile)
+
+    for _ in range(2):
+        with unavailable("The address book is closed."):
+            sqlite.count()
+
+
 def test_a_mistake_of_the_app_is_not_taken_for_bad_surroundings(sqlite: SQLiteStore) -> None:
     with pytest.raises(sqlite3.OperationalError, match="no such column"), sqlite._read() as conn:
         conn.execute("SELECT surname FROM contact")
