@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from e2e.steps import add, count, field, names, open_form, row, status, toast
 
@@ -195,9 +195,9 @@ def test_leaving_the_page_with_unsaved_typing_asks_first(page: Page) -> None:
     field(open_form(page), "Name").press_sequentially("Barb")
     asked: list[str] = []
 
-    def stay(dialog: object) -> None:
-        asked.append(dialog.type)  # type: ignore[attr-defined]  # Playwright's Dialog
-        dialog.dismiss()  # type: ignore[attr-defined]
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
 
     page.once("dialog", stay)
     page.get_by_role("link", name="Dashboard").click(no_wait_after=True)
