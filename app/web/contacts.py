@@ -113,8 +113,10 @@ async def show(request: Request, contact_id: int, store: ContactStore) -> Answer
 async def new(request: Request, store: ContactStore) -> Answer:
     """GET /contacts/new: the add form, on the list for a plain browser."""
     query = current_list(request)
-    page = Page(INDEX, "contact_form", **list_context(store, query, form=Form()))
-    return page, 200, _push(request, link("/contacts/new", query))
+    if request.is_narrow_fragment:
+        push = _push(request, link("/contacts/new", query))
+        return Fragment(INDEX, "contact_form", form=Form(), query=query), 200, push
+    return Page(INDEX, "contact_form", **list_context(store, query, form=Form()))
 
 
 async def create(request: Request, store: ContactStore) -> Answer:
@@ -137,12 +139,10 @@ async def edit(request: Request, contact_id: int, store: ContactStore) -> Answer
     contact = store.get(contact_id)
     query = current_list(request)
     editor = Form(ContactDraft.of(contact), contact.id, contact.version)
-    context = list_context(store, query, editor=editor)
-    return (
-        Page(INDEX, "edit_row", **context),
-        200,
-        _push(request, link(f"/contacts/{contact_id}/edit", query)),
-    )
+    if request.is_narrow_fragment:
+        push = _push(request, link(f"/contacts/{contact_id}/edit", query))
+        return Fragment(INDEX, "edit_row", editor=editor, query=query), 200, push
+    return Page(INDEX, "edit_row", **list_context(store, query, editor=editor))
 
 
 async def update(request: Request, contact_id: int, store: ContactStore) -> Answer:
