@@ -2,7 +2,10 @@
 
 import base64
 import json
+import sys
+import unicodedata
 from dataclasses import replace
+from itertools import pairwise
 from urllib.parse import parse_qs
 
 import pytest
@@ -20,9 +23,10 @@ from app.contacts.listing import (
     fold,
     haystack,
     is_id,
+    marked,
     matches,
     read_place,
-    sort_key,
+    sort_keys,
     terms,
     write_place,
 )
@@ -153,7 +157,7 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 def test_names_are_ordered_without_regard_to_case_and_accents() -> None:
     names = ["Zoë", "élan", "Eve", "adam", "Åsa", "Bo"]
 
-    ordered = sorted(names, key=lambda name: sort_key(contact(name), "name"))
+    ordered = sorted(names, key=lambda name: sort_keys(contact(name))["name"])
 
     assert ordered == ["adam", "Åsa", "Bo", "élan", "Eve", "Zoë"]
 
@@ -163,7 +167,7 @@ def test_contacts_without_the_field_come_last(sort: Sort) -> None:
     without = contact("Aaron", phone="1")
     last = contact("Zoë", email="zzz@example.com", company="\U0001f9ff 夏")
 
-    ordered = sorted([without, last], key=lambda person: sort_key(person, sort))
+    ordered = sorted([without, last], key=lambda person: sort_keys(person)[sort])
 
     assert ordered == [last, without]
 
@@ -175,7 +179,7 @@ def test_contacts_of_one_company_are_ordered_by_name() -> None:
         contact("Al", company="Acme Ltd"),
     ]
 
-    ordered = sorted(people, key=lambda person: sort_key(person, "company"))
+    ordered = sorted(people, key=lambda person: sort_keys(person)["company"])
 
     assert [person.name for person in ordered] == ["Ada", "Bo", "Al"]
 
@@ -183,7 +187,7 @@ def test_contacts_of_one_company_are_ordered_by_name() -> None:
 def test_the_time_of_the_last_change_is_compared_in_milliseconds() -> None:
     made = contact()
 
-    key = sort_key(made, "updated")
+    key = sort_keys(made)["updated"]
 
     assert key == round(made.updated_at.timestamp() * 1_000)
 
@@ -272,7 +276,7 @@ def test_a_place_comes_back_from_its_text(key: str, contact_id: int) -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_the_place_of_every_sort_comes_back(sort: Sort) -> None:
-    place: Place = (sort_key(contact("Ada", company="Engines"), sort), 1)
+    place: Place = (sort_keys(contact("Ada", company="Engines"))[sort], 1)
 
     assert read_place(write_place(place), sort) == place
 
@@ -329,3 +333,80 @@ def test_a_page_knows_whether_it_shows_a_contact() -> None:
 
     assert page.holds(shown.id)
     assert not page.holds(other.id)
+
+
+# --- what a search matched
+
+
+def test_folding_ascii_the_short_way_gives_what_the_long_way_gives() -> None:
+    for code in range(128):
+        text = f"A{chr(code)}z"
+        assert fold(text) == fold(text + "é").removesuffix("e")
+
+
+def test_every_accent_is_folded_away() -> None:
+    accents = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
+
+    kept = {accent for accent in accents if fold(f"a{accent}") not in ("a", "a\u03b9")}
+
+    assert kept == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "expected"),
+    [
+        ("Ada Lovelace", "lo", "Ada [Lo]velace"),
+        ("Ada Lovelace", "ove ada", "[Ada] L[ove]lace"),
+        ("Ada Lovelace", "ve", "Ada Lovelace"),
+        ("Ada Lovelace", "", "Ada Lovelace"),
+        ("Zoë Groß", "zoe ss", "[Zoë] Groß"),
+        ("Zoë Groß", "ross", "Zoë G[roß]"),
+        ("Groß", "gros", "[Groß]"),
+        ("Łukasz", "łukasz", "[Łukasz]"),
+        ("Łukasz", "luk", "[Łuk]asz"),
+        ("Zoe\u0308!", "oe", "Zoe\u0308!"),
+        ("Zoe\u0308!", "zoe", "[Zoe\u0308]!"),
+        ("o\ufb03ce", "off", "[o\ufb03]ce"),
+        ("+48 754 292", "754292", "+48 [754 292]"),
+        ("+48 (754) 292", "754-292", "+48 ([754) 292]"),
+        ("+44 (0)20 7946 0101", "+44 20 7946", "+[44 (0)20 7946] 0101"),
+        ("+44 20 7946 0101", "02079460101", "+44 [20 7946 0101]"),
+        ("+44 20 7946 0101", "46", "+44 20 7946 0101"),
+        ("room42 42nd (42)", "42", "room42 [42]nd ([42])"),
+        ("山田太郎", "太", "山田[太]郎"),
+        ("김철수", "철수", "김[철수]"),
+        ("ada ADA", "ada da", "[ada] [ADA]"),
+        ("aaaa", "aaa", "[aaaa]"),
+        ("<b>&amp;", "<b>", "[<b>]&amp;"),
+    ],
+)
+def test_what_a_search_matched_is_marked(text: str, typed: str, expected: str) -> None:
+    pieces = marked(text, terms(typed))
+
+    assert "".join(f"[{piece}]" if hit else piece for piece, hit in pieces) == expected
+
+
+def test_an_empty_text_has_no_pieces() -> None:
+    assert marked("", terms("ada")) == []
+
+
+letters = st.sampled_from("aAéßŁﬃ\u0308 日本ー김ガ 012(0)+-.x 山") | st.characters(
+    exclude_categories=("Cs", "Cc")
+)
+
+
+@given(st.text(letters, max_size=30), st.text(letters, max_size=12))
+def test_the_pieces_of_a_text_are_the_text(text: str, typed: str) -> None:
+    pieces = marked(text, terms(typed))
+
+    assert "".join(piece for piece, _ in pieces) == text
+    assert all(piece for piece, _ in pieces)
+    assert all(one != other for (_, one), (_, other) in pairwise(pieces))
+
+
+@given(st.text(letters, min_size=1, max_size=30), st.integers(0, 29), st.integers(1, 12))
+def test_every_term_that_finds_a_text_is_marked_in_it(text: str, start: int, length: int) -> None:
+    tidy = " ".join(text.split())
+    for term in terms(tidy[start : start + length]):
+        if matches((term,), haystack(replace(contact(), name=tidy, email=""))):
+            assert any(hit for _, hit in marked(tidy, (term,)))

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Migrations
 
+from app.contacts.contact import ContactDraft
 from app.contacts.listing import ListQuery
 from app.store import CannotOpen
+from app.store.entry import KEYS
 from app.store.migrations import FOLDER, migrate
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA
@@ -159,6 +161,51 @@ def test_a_database_at_the_newest_version_opens_without_sqlite_utils(database: P
     )
 
     assert ran.stdout == "False\n"
+
+
+def test_a_database_of_the_first_release_keeps_everything_and_counts_its_tags(
+    database: Path, folder: Path
+) -> None:
+    first = folder / "first"
+    first.mkdir()
+    shutil.copy(FOLDER / "0001_contacts.py", first)
+    migrate(database, folder=first)
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute(
+            "INSERT INTO contact VALUES (1, 'Ada', '', '1', '', '', '[\"VIP\",\"Work\"]', 0, 0, 1, NULL, '', "
+            "'ada', '\U0010ffff', '\U0010ffff', '  ada')"
+        )
+        conn.executemany("INSERT INTO contact_tag VALUES (?, 1)", [("vip",), ("work",)])
+        conn.execute("INSERT INTO batch VALUES (1, 0, 'add', 1, NULL, NULL)")
+        conn.execute("INSERT INTO change VALUES (1, 1, 1, NULL, '{}')")
+        conn.commit()
+
+    store = SQLiteStore(database)
+
+    assert applied(database) == [step.stem for step in STEPS]
+    assert store.tags() == (("VIP", 1), ("Work", 1))
+    assert rows(database, "SELECT id, open FROM batch") == [(1, 0)]
+    store.close()
+
+
+def test_keys_of_an_older_version_of_the_app_are_computed_anew(database: Path) -> None:
+    store = SQLiteStore(database)
+    store.import_many([ADA, ContactDraft(name="山田太郎", phone="1")])
+    before = rows(database, "SELECT * FROM contact")
+    store.close()
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute("UPDATE contact SET haystack = '  old', by_name = 'old' WHERE id = 2")
+        conn.execute("PRAGMA user_version = 1")
+        conn.commit()
+
+    store = SQLiteStore(database)
+
+    assert rows(database, "SELECT * FROM contact") == before
+    assert rows(database, "PRAGMA user_version") == [(KEYS,)]
+    assert store.list(ListQuery(text="太郎")).total == 1
+    assert store.list(ListQuery(text="old")).total == 0
+    assert store.last_change() == 2
+    store.close()
 
 
 # --- what goes wrong

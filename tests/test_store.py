@@ -8,6 +8,7 @@ import pytest
 
 import app.store.memory
 import app.store.sqlite
+from app.contacts.changes import EXAMPLES, UndoConflict
 from app.contacts.contact import (
     Contact,
     ContactDraft,
@@ -19,8 +20,10 @@ from app.contacts.contact import (
 )
 from app.contacts.listing import SORTS, ContactPage, ListQuery, Sort, Statistics
 from app.store import ContactStore, OnDuplicate, RowError, StoreUnavailable
+from app.store.sqlite import SQLiteStore
 from tests.making import ADA, ALAN, GRACE, add, draft, names
 
+DUPLICATES: tuple[OnDuplicate, ...] = ("skip", "fill", "update")
 IMPOSSIBLE_IDS = [0, -1, 2, 2**63, -(2**70)]
 
 
@@ -233,6 +236,40 @@ def test_a_search_does_not_regard_case_and_accents(store: ContactStore) -> None:
     assert store.count(ListQuery(text="Élan")) == 4
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(020) 7946 0101",
+        "+442079460101",
+        "020 7946-0101",
+        "0044 20 7946 0101",
+        "+44 (0)20 7946 0101",
+        "02079460101",
+        "20 7946 0101",
+        "7946 0101",
+        "20 7946",
+    ],
+)
+def test_a_phone_number_is_found_however_it_is_typed(store: ContactStore, text: str) -> None:
+    for number, phone in enumerate(("+44 20 7946 0101", "+44 (0)20 7946 0101", "+442079460101")):
+        add(store, f"Ada {number}", phone=phone)
+    add(store, "Other", phone="+44 20 7946 1010")
+
+    if len(text) > 7 and text != "7946 0101":
+        assert names(store.list(ListQuery(text=text)).contacts) == ["Ada 0", "Ada 1", "Ada 2"]
+    else:
+        assert "Ada 0" in names(store.list(ListQuery(text=text)).contacts)
+
+
+@pytest.mark.parametrize("text", ["太郎", "太", "山田太郎", "ひろ", "철수", "수", "김"])
+def test_a_few_letters_inside_a_name_are_found_where_words_have_no_spaces(
+    store: ContactStore, text: str
+) -> None:
+    store.import_many(draft(name, phone="1") for name in ("山田太郎", "ちひろ", "김철수", "Ada"))
+
+    assert store.list(ListQuery(text=text)).total == 1
+
+
 def test_a_search_text_that_no_contact_can_hold_finds_nobody_and_harms_nothing(store: ContactStore) -> None:
     store.add(ADA)
 
@@ -249,6 +286,24 @@ def test_tags_are_compared_without_regard_to_case_and_all_must_be_there(store: C
     assert paged(store, ListQuery(tags=("WORK",))) == ["Ada", "Bo"]
     assert paged(store, ListQuery(tags=("vip", " work "))) == ["Ada"]
     assert paged(store, ListQuery(tags=("none",))) == []
+
+
+def test_more_matches_than_the_limit_are_counted_by_count_alone(
+    store: ContactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (app.store.memory, app.store.sqlite):
+        monkeypatch.setattr(module, "COUNT_LIMIT", 20)
+    store.import_many(draft(f"Person {number:02}", tags="Work") for number in range(21))
+    some = ListQuery(text="person", tags=("work",), limit=8)
+
+    page = store.list(some)
+
+    assert (page.total, page.exact, store.count(some)) == (20, False, 21)
+    assert paged(store, some) == [f"Person {number:02}" for number in range(21)]
+    assert (store.list(ListQuery()).total, store.list(ListQuery()).exact) == (21, True)
+    assert store.list(ListQuery(tags=("work",), text="person 0")).exact
+    store.delete([1])
+    assert (store.list(some).total, store.list(some).exact) == (20, True)
 
 
 def test_what_was_changed_is_found_by_the_new_words_and_no_longer_by_the_old(store: ContactStore) -> None:
@@ -651,11 +706,13 @@ def test_a_batch_is_undone_once(store: ContactStore) -> None:
     store.undo(deletion.id)
     before = everything(store)
 
-    with pytest.raises(EditConflict) as conflict:
-        store.undo(deletion.id)
+    for partly in (False, True):
+        with pytest.raises(UndoConflict) as conflict:
+            store.undo(deletion.id, partly=partly)
 
-    assert conflict.value.current == store.get(ada.id)
-    assert everything(store) == before
+        (example,) = conflict.value.plan.examples
+        assert (example.now, example.obstacle) == (store.get(ada.id), "It is back already.")
+        assert everything(store) == before
 
 
 def test_a_batch_that_was_undone_stays_undone_when_its_outcome_comes_about_again(store: ContactStore) -> None:
@@ -665,52 +722,155 @@ def test_a_batch_that_was_undone_stays_undone_when_its_outcome_comes_about_again
     store.undo(deletion.id)
     store.delete([ada.id])
 
-    with pytest.raises(EditConflict) as conflict:
+    with pytest.raises(UndoConflict) as conflict:
         store.undo(deletion.id)
 
-    assert conflict.value.current is None
+    assert conflict.value.plan.examples[0].now is None
 
 
 def test_undoing_changes_nobody_when_one_contact_has_changed_since(store: ContactStore) -> None:
     ada, grace = store.add(ADA)[0], store.add(GRACE)[0]
     batch = store.tag([ada.id, grace.id], add=["VIP"])
     assert batch is not None
-    current, _ = store.update(grace.id, ALAN, 2)
+    current, _ = store.update(grace.id, replace(ALAN, tags=("VIP", "Logic")), 2)
     before = everything(store)
 
-    with pytest.raises(EditConflict) as conflict:
+    with pytest.raises(UndoConflict) as conflict:
         store.undo(batch.id)
 
-    assert conflict.value.current == current
+    plan = conflict.value.plan
+    assert (plan.whole, plan.partial, plan.blocked) == (1, 1, 0)
+    assert [example.now for example in plan.examples] == [current]
+    assert store.undo_plan(batch.id).examples[0].restored == ("tags",)
     assert everything(store) == before
+
+
+def test_undoing_partly_takes_back_what_nobody_has_changed_since(store: ContactStore) -> None:
+    ada, grace = store.add(ADA)[0], store.add(GRACE)[0]
+    alan, _ = store.add(ALAN)
+    batch = store.tag([ada.id, grace.id, alan.id], add=["VIP"])
+    assert batch is not None
+    store.update(grace.id, replace(GRACE, tags=("Navy", "VIP"), notes="Admiral"), 2)
+    store.delete([alan.id])
+
+    undo = store.undo(batch.id, partly=True)
+
+    assert (undo.size, undo.undoes) == (2, batch.id)
+    assert store.get(ada.id).tags == ()
+    assert (store.get(grace.id).tags, store.get(grace.id).notes) == (("Navy",), "Admiral")
+    assert store.undo_plan(undo.id).whole == 2
 
 
 def test_undoing_changes_nobody_when_an_email_is_taken_by_now(store: ContactStore) -> None:
     ada, grace = store.add(ADA)[0], store.add(GRACE)[0]
     batch = store.delete([grace.id, ada.id])
     assert batch is not None
-    taken_by = add(store, "Augusta", email="ADA@example.com")
+    add(store, "Augusta", email="ADA@example.com")
     before = everything(store)
 
-    with pytest.raises(InvalidContact) as refused:
+    with pytest.raises(UndoConflict) as refused:
         store.undo(batch.id)
 
-    assert refused.value.taken_by == taken_by
-    assert refused.value.errors == {"email": "Augusta has this email address already. Enter another one."}
+    plan = refused.value.plan
+    assert (plan.whole, plan.blocked) == (1, 1)
+    assert plan.examples[0].obstacle == "Augusta has its email address by now."
     assert everything(store) == before
+    assert store.undo(batch.id, partly=True).size == 1
+    assert store.get(grace.id).name == "Grace Hopper"
 
 
 def test_undoing_an_update_is_refused_when_the_old_email_is_taken_by_now(store: ContactStore) -> None:
     ada, _ = store.add(ADA)
     updated, batch = store.update(ada.id, replace(ADA, email="new@example.com"), 1)
     assert batch is not None
-    taken_by, _ = store.add(ADA)
+    store.add(ADA)
 
-    with pytest.raises(InvalidContact) as refused:
-        store.undo(batch.id)
+    with pytest.raises(UndoConflict) as refused:
+        store.undo(batch.id, partly=True)
 
-    assert refused.value.taken_by == taken_by
+    assert refused.value.plan.blocked == 1
     assert store.get(ada.id) == updated
+
+
+def test_a_plan_is_what_undoing_partly_would_do(store: ContactStore) -> None:
+    result = store.import_many([draft(f"Person {number:02}") for number in range(40)])
+    assert result.batch is not None
+    store.tag(range(1, 31), add=["VIP"])
+
+    plan = store.undo_plan(result.batch.id)
+
+    assert (plan.batch.id, plan.whole, plan.partial, plan.blocked) == (result.batch.id, 10, 0, 30)
+    assert [example.change.contact_id for example in plan.examples] == list(range(1, EXAMPLES + 1))
+    assert {example.obstacle for example in plan.examples} == {
+        "It was changed after it was added, so it stays."
+    }
+    with pytest.raises(NoSuchBatch):
+        store.undo_plan(999)
+
+
+# --- merge
+
+
+def test_merging_makes_one_contact_of_several(store: ContactStore) -> None:
+    ada, grace, alan = (store.add(person)[0] for person in (ADA, GRACE, ALAN))
+    wanted = replace(GRACE, name="Ada Hopper", tags=("Both",))
+
+    merged, batch = store.merge({ada.id: 1, grace.id: 1}, wanted)
+
+    assert (merged, merged.version) == (store.get(ada.id), 2)
+    assert ContactDraft.of(merged) == wanted
+    assert list(store.ids(ListQuery())) == [ada.id, alan.id]
+    assert (batch.kind, batch.size, str(batch)) == ("merge", 2, "Merged 2 contacts into Ada Hopper")
+    assert store.find_email(GRACE.email) == merged
+
+
+def test_a_merge_can_be_undone_and_that_again_though_an_email_changes_hands(store: ContactStore) -> None:
+    ada, grace = store.add(ADA)[0], store.add(GRACE)[0]
+    _, merge = store.merge({ada.id: 1, grace.id: 1}, GRACE)
+
+    apart = store.undo(merge.id)
+
+    assert [store.find_email(person.email) for person in (ADA, GRACE)] == [
+        store.get(ada.id),
+        store.get(grace.id),
+    ]
+    again = store.undo(apart.id)
+    assert store.find_email(GRACE.email) == store.get(ada.id)
+    store.undo(again.id)
+    assert names(store.list(ListQuery()).contacts) == ["Ada Lovelace", "Grace Hopper"]
+
+
+def test_a_merge_of_several_hundreds_can_be_undone(store: ContactStore) -> None:
+    store.import_many([draft(f"Person {number:04}") for number in range(1_100)])
+    last = store.get(1_100)
+    _, merge = store.merge(dict.fromkeys(range(1, 1_101), 1), replace(ADA, email=last.email))
+
+    store.undo(merge.id)
+
+    assert store.count() == 1_100
+    assert store.get(last.id).email == last.email == "person.1099@example.com"
+
+
+def test_a_merge_is_refused_for_rules_then_absence_then_version_then_email(store: ContactStore) -> None:
+    ada, grace = store.add(ADA)[0], store.add(GRACE)[0]
+    alan, _ = store.add(ALAN)
+    before = everything(store)
+
+    with pytest.raises(InvalidContact):
+        store.merge({ada.id: 9, 99: 1}, ContactDraft())
+    with pytest.raises(NoSuchContact) as missing:
+        store.merge({ada.id: 1, 99: 1, grace.id: 9}, ALAN)
+    assert missing.value.contact_id == 99
+    with pytest.raises(EditConflict) as conflict:
+        store.merge({ada.id: 1, grace.id: 2}, ALAN)
+    assert conflict.value.current == grace
+    with pytest.raises(InvalidContact) as taken:
+        store.merge({ada.id: 1, grace.id: 1}, ALAN)
+    assert taken.value.taken_by == alan
+    assert everything(store) == before
+
+
+# --- import_many
 
 
 # --- import_many
@@ -765,7 +925,7 @@ NEWER = ContactDraft(name="Ada King", email="ADA@example.com", notes="Countess",
     ("on_duplicate", "expected"),
     [
         ("skip", draft("Ada", email="ada@example.com", phone="1", tags="Old")),
-        ("update", draft("Ada King", email="ADA@example.com", notes="Countess", tags="New,old")),
+        ("update", draft("Ada King", email="ADA@example.com", phone="1", notes="Countess", tags="New,old")),
         ("fill", draft("Ada", email="ada@example.com", phone="1", notes="Countess", tags="New,Old")),
     ],
 )
@@ -928,7 +1088,21 @@ def test_an_import_that_breaks_off_keeps_nothing_and_passes_the_error_on(
         store.import_many(broken(), progress=stop)
 
     assert store.count() == 0
-    assert store.last_change() == 0
+    assert not any(batch.open for batch in store.batches())
+
+
+def test_an_import_that_breaks_off_leaves_alone_what_others_have_changed_since(sqlite: SQLiteStore) -> None:
+    def stop(done: int) -> None:
+        sqlite.tag([2], add=["Mine"])
+        raise OSError("the upload was cut off")
+
+    with pytest.raises(OSError, match="cut off"):
+        sqlite.import_many([draft(f"Person {number}") for number in range(3)], progress=stop)
+
+    assert names(sqlite.list(ListQuery()).contacts) == ["Person 1"]
+    undo, _, imported = sqlite.batches()
+    assert (undo.kind, undo.undoes, undo.size) == ("undo", imported.id, 2)
+    assert (imported.undone_by, imported.open) == (undo.id, False)
 
 
 def test_others_can_write_while_the_drafts_of_an_import_are_read(store: ContactStore) -> None:
@@ -940,6 +1114,50 @@ def test_others_can_write_while_the_drafts_of_an_import_are_read(store: ContactS
     result = store.import_many(drafts())
 
     assert (result.added, result.skipped, store.count()) == (1, 1, 2)
+
+
+def test_a_preview_says_what_an_import_would_do_and_does_nothing(store: ContactStore) -> None:
+    store.add(ADA)
+    rows = [
+        replace(ADA, notes="Countess"),
+        GRACE,
+        replace(GRACE, notes="Admiral"),
+        ContactDraft(name="Nobody"),
+        ADA,
+        *(draft(f"Person {number}") for number in range(700)),
+        GRACE,
+    ]
+    before = everything(store)
+
+    previewed = {kind: store.preview(iter(rows), kind) for kind in DUPLICATES}
+
+    assert everything(store) == before
+    assert previewed["skip"].skipped == 4
+    assert (previewed["fill"].added, previewed["fill"].updated, previewed["fill"].skipped) == (701, 2, 2)
+    for kind, expected in previewed.items():
+        result = store.import_many(rows, kind)
+        assert result.batch is not None
+        assert replace(result, batch=None) == expected
+        store.undo(result.batch.id)
+
+
+def test_rows_about_one_contact_change_it_once_however_far_apart(store: ContactStore) -> None:
+    store.add(ADA)
+    rows = [draft("Bo", phone="1")]
+    for number in range(500):
+        rows += [
+            draft(f"Person {number}"),
+            replace(ADA, notes=str(number)),
+            draft("Bo", phone="(1)", notes="x"),
+        ]
+
+    result = store.import_many(rows, "update")
+
+    assert (result.added, result.updated, result.skipped, len(result.failed)) == (501, 501, 499, 0)
+    assert (store.get(1).notes, store.get(1).version, store.get(2).version) == ("499", 2, 1)
+    assert [contact.name for contact in map(store.get, range(3, 503))] == [
+        f"Person {number}" for number in range(500)
+    ]
 
 
 def test_a_store_can_import_what_it_exports(store: ContactStore) -> None:
@@ -1200,10 +1418,113 @@ def test_a_thread_may_use_the_store_after_giving_back_what_it_holds(store: Conta
     assert store.count() == 1
 
 
+# --- neighbours, ids, tags, history, version
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("text", ["", "person", "son 1"])
+def test_neighbours_are_those_beside_a_contact_in_the_list(
+    store: ContactStore, text: str, sort: Sort, descending: bool
+) -> None:
+    store.import_many(
+        draft(f"Person {number % 4}", phone=str(number), company="Acme") for number in range(12)
+    )
+    query = ListQuery(text=text, sort=sort, descending=descending, limit=1, after=("x", 1))
+    ids = [None, *store.ids(query), None]
+
+    for before, contact_id, behind in zip(ids, ids[1:], ids[2:], strict=False):
+        assert contact_id is not None
+        beside = store.neighbours(query, contact_id)
+        assert tuple(contact and contact.id for contact in beside) == (before, behind)
+
+
+def test_a_contact_that_does_not_match_has_its_place_among_those_that_do(store: ContactStore) -> None:
+    ada, grace, alan = (store.add(person)[0] for person in (ADA, GRACE, ALAN))
+
+    assert store.neighbours(ListQuery(text="a"), alan.id) == (ada, None)
+    assert store.neighbours(ListQuery(text="hopper"), alan.id) == (None, grace)
+    assert store.neighbours(ListQuery(text="nobody"), alan.id) == (None, None)
+
+
+@pytest.mark.parametrize("contact_id", IMPOSSIBLE_IDS)
+def test_nobody_has_no_neighbours(store: ContactStore, contact_id: int) -> None:
+    store.add(ADA)
+
+    with pytest.raises(NoSuchContact):
+        store.neighbours(ListQuery(), contact_id)
+
+
+def test_ids_are_those_of_the_whole_list_in_its_order(store: ContactStore) -> None:
+    store.import_many(draft(f"Person {number:03}") for number in range(120))
+
+    assert list(store.ids(ListQuery(descending=True, limit=5, after=("x", 1)))) == list(range(120, 0, -1))
+    assert list(store.ids(ListQuery(text="person 01"))) == list(range(11, 21))
+    assert list(store.ids(ListQuery(text="nobody"))) == []
+
+
+def test_tags_come_with_their_numbers_most_used_first(store: ContactStore) -> None:
+    add(store, "Ada", tags="work,Zürich")
+    bo = add(store, "Bo", tags="Work,vip")
+    assert store.tags() == (("work", 2), ("vip", 1), ("Zürich", 1))
+
+    store.tag([bo.id], add=["ZÜRICH"], remove=["vip", "work"])
+    assert store.tags() == (("Zürich", 2), ("work", 1))
+
+    deletion = store.delete([1])
+    assert store.tags() == (("ZÜRICH", 1),)
+
+    assert deletion
+    store.undo(deletion.id)
+    assert store.tags() == (("Zürich", 2), ("work", 1))
+
+
+def test_the_history_of_a_contact_has_its_newest_change_first(store: ContactStore) -> None:
+    ada, _ = store.add(ADA)
+    store.add(GRACE)
+    store.tag([ada.id], add=["VIP"])
+    store.delete([ada.id])
+
+    history = store.history(ada.id)
+
+    assert [change.kind for change in history] == ["delete", "tag", "add"]
+    assert store.history(ada.id, limit=1) == history[:1]
+    assert [store.history(contact_id) for contact_id in (0, -1, 99, 2**70)] == [()] * 4
+
+
+def test_a_contact_can_be_seen_at_each_of_its_versions(store: ContactStore) -> None:
+    ada, _ = store.add(ADA)
+    saved, _ = store.update(ada.id, replace(ADA, notes="Countess"), 1)
+    deletion = store.delete([ada.id])
+    assert deletion
+    store.undo(deletion.id)
+
+    assert [store.version(ada.id, version) for version in (1, 2, 3)] == [ada, saved, store.get(ada.id)]
+    assert [store.version(ada.id, version) for version in (0, -1, 4, 2**70)] == [None] * 4
+    assert store.version(99, 1) is None
+
+
+def test_batches_can_be_read_from_a_place_on(store: ContactStore) -> None:
+    for number in range(5):
+        add(store, f"Person {number}")
+
+    assert [batch.id for batch in store.batches(2, before=4)] == [3, 2]
+    assert [batch.id for batch in store.batches(9, before=99)] == [5, 4, 3, 2, 1]
+    assert [store.batches(9, before=before) for before in (1, 0, -5)] == [()] * 3
+
+
 CALLS: list[Callable[[ContactStore], object]] = [
     lambda store: store.list(ListQuery()),
+    lambda store: store.neighbours(ListQuery(), 1),
+    lambda store: store.ids(ListQuery()),
+    lambda store: store.tags(),
     lambda store: store.get(1),
     lambda store: store.count(),
+    lambda store: store.merge({1: 1, 2: 1}, GRACE),
+    lambda store: store.undo_plan(1),
+    lambda store: store.preview([GRACE]),
+    lambda store: store.history(1),
+    lambda store: store.version(1, 1),
     lambda store: store.find_email("ada@example.com"),
     lambda store: store.add(GRACE),
     lambda store: store.update(1, GRACE, 1),

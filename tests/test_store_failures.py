@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import app.store.sqlite
+import app.store.spool
 from app.contacts.listing import ListQuery
 from app.store import CannotOpen, StoreUnavailable, open_store
 from app.store.migrations import FOLDER
@@ -261,8 +261,10 @@ def test_the_app_starts_while_another_process_writes(
 
 
 def test_a_write_gives_up_on_a_long_one_of_its_own_process(sqlite: SQLiteStore) -> None:
-    with sqlite._writing, unavailable(BUSY):
+    assert sqlite._writing.acquire(timeout=1)
+    with unavailable(BUSY):
         sqlite.add(ADA)
+    sqlite._writing.release()
 
     assert sqlite.add(ADA)[0].id == 1
 
@@ -338,7 +340,7 @@ def test_a_folder_for_temporary_files_that_takes_none_is_named(
 ) -> None:
     missing = tmp_path / "missing"
     monkeypatch.setattr(tempfile, "tempdir", str(missing))
-    monkeypatch.setattr(app.store.sqlite, "_SPOOL", 1)
+    monkeypatch.setattr(app.store.spool, "_IN_MEMORY", 1)
 
     with unavailable(
         f"The folder {missing} cannot be written to: No such file or directory. Nothing was saved. "

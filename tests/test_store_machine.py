@@ -6,8 +6,9 @@ answer. Whenever a store and the model disagree, hypothesis prints the shortest 
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,17 +17,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+import app.store.memory
 import app.store.sqlite
+from app.contacts.changes import UndoConflict
 from app.contacts.contact import (
     Contact,
     ContactDraft,
+    ContactError,
     EditConflict,
     InvalidContact,
     NoSuchBatch,
     NoSuchContact,
     email_key,
+    now,
 )
-from app.contacts.listing import SORTS, ListQuery, Sort, fold, haystack, matches, sort_key, terms
+from app.contacts.listing import SORTS, ListQuery, Sort, fold, haystack, matches, sort_keys, terms
 from app.store import ContactStore, OnDuplicate
 from app.store.memory import MemoryStore
 from app.store.sqlite import SQLiteStore
@@ -72,6 +77,18 @@ drafts = st.builds(
     company=st.sampled_from(("", "Acme", "ácme", "Beta")),
     notes=st.sampled_from(("", "", "first\nsecond")) | words,
     tags=st.lists(st.sampled_from(TAGS), max_size=3).map(tuple),
+)
+searches = (
+    words
+    | st.text(max_size=3)
+    | st.sampled_from(NAMES + EMAILS + PHONES).flatmap(
+        lambda text: st.builds(
+            lambda start, length: text[start : start + length], st.integers(0, 9), st.integers(1, 6)
+        )
+    )
+    | st.lists(
+        st.sampled_from((*"aéß日本'\"*-%_😀1\u0301ł", "NEAR", "48", "754", "(754)", "+48", "292")), max_size=3
+    ).map(" ".join)
 )
 some_tags = st.lists(st.sampled_from(TAGS), max_size=2)
 
@@ -213,6 +230,22 @@ class StoreMachine(RuleBasedStateMachine):
         assert (batch.size if batch else 0) == len(edits)
         self.commit(edits)
 
+    @rule(contact_ids=st.lists(ids, min_size=2, max_size=3, unique=True), draft=drafts)
+    def merge(self, contact_ids: list[int], draft: ContactDraft) -> None:
+        known = [self.known.get(contact_id) for contact_id in contact_ids]
+        versions = {i: each.version if each else 1 for i, each in zip(contact_ids, known, strict=True)}
+        if None in known:
+            with pytest.raises(NoSuchContact):
+                self.store.merge(versions, draft)
+        elif self.owner(draft.email) not in (None, *contact_ids):
+            with pytest.raises(InvalidContact):
+                self.store.merge(versions, draft)
+        else:
+            first, *others = contact_ids
+            self.store.merge(versions, draft)
+            edits: Edits = {i: (self.known[i], None) for i in others}
+            self.commit({first: (self.known[first], self.known[first].then(draft)), **edits})
+
     @rule(back=st.integers(-1, 5))
     def undo(self, back: int) -> None:
         batch_id = len(self.log) - back
@@ -222,14 +255,17 @@ class StoreMachine(RuleBasedStateMachine):
             return
         batch = self.log[batch_id - 1]
         changed_since = {contact_id for later in self.log[batch_id:] for contact_id in later}
-        if changed_since & batch.keys():
-            with pytest.raises(EditConflict):
+        taken = {
+            i
+            for i, (before, _) in batch.items()
+            if before and self.owner(before.draft.email) not in (None, *batch)
+        }
+        if changed_since & batch.keys() or taken:
+            with pytest.raises(UndoConflict) as conflict:
                 self.store.undo(batch_id)
-        elif any(
-            before and self.owner(before.draft.email) not in (None, i) for i, (before, _) in batch.items()
-        ):
-            with pytest.raises(InvalidContact):
-                self.store.undo(batch_id)
+            plan = conflict.value.plan
+            assert plan.whole == len(batch.keys() - changed_since - taken)
+            assert plan == replace(self.store.undo_plan(batch_id), examples=plan.examples)
         else:
             undo = self.store.undo(batch_id)
             assert (undo.undoes, undo.size) == (batch_id, len(batch))
@@ -252,7 +288,9 @@ class StoreMachine(RuleBasedStateMachine):
                 self.known[self.last_id] = Known(row.clean(), 1)
                 continue
             held = self.known[twin].draft
-            merged = {"skip": held, "update": row, "fill": filled(held, row)}[on_duplicate].clean()
+            merged = {"skip": held, "update": updated(held, row), "fill": filled(held, row)}[
+                on_duplicate
+            ].clean()
             if merged != held:
                 before = start.get(twin)
                 edits[twin] = (before, Known(merged, before.version + 1 if before else 1))
@@ -328,7 +366,7 @@ class StoreMachine(RuleBasedStateMachine):
     def compare(self, query: ListQuery, expected: list[Contact]) -> None:
         """The pages, the totals, the count and the export of a query against what they must hold."""
         expected.sort(
-            key=lambda contact: (sort_key(contact, query.sort), contact.id), reverse=query.descending
+            key=lambda contact: (sort_keys(contact)[query.sort], contact.id), reverse=query.descending
         )
         page = self.store.list(query)
         seen = list(page.contacts)
@@ -338,7 +376,21 @@ class StoreMachine(RuleBasedStateMachine):
             seen += page.contacts
         assert seen == expected
         assert page.total == self.store.count(query) == len(expected)
+        assert list(self.store.ids(query)) == [contact.id for contact in expected]
         assert list(self.store.export(query)) == expected
+
+
+def updated(held: ContactDraft, row: ContactDraft) -> ContactDraft:
+    """A draft with every field that another one has."""
+    row = row.clean()
+    return ContactDraft(
+        name=row.name,
+        email=row.email or held.email,
+        phone=row.phone or held.phone,
+        company=row.company or held.company,
+        notes=row.notes or held.notes,
+        tags=row.tags or held.tags,
+    )
 
 
 def filled(held: ContactDraft, row: ContactDraft) -> ContactDraft:
@@ -392,9 +444,146 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> None:
     SQLiteStore(SQLiteMachine.template).close()
 
 
+class Pair(RuleBasedStateMachine):
+    """Both stores side by side at the same moments: every answer and every refusal is the same.
+
+    The limits are so low that few contacts cross all of them.
+    """
+
+    dense: ClassVar[float] = 0.5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.patch = pytest.MonkeyPatch()
+        path = Path(self.folder.name, "contacts.db")
+        shutil.copy(SQLiteMachine.template, path)
+        self.moment = now()
+        for module in (app.store.sqlite, app.store.memory):
+            self.patch.setattr(module, "COUNT_LIMIT", 4)
+            self.patch.setattr(module, "now", lambda: self.moment)
+        for name, value in (
+            ("_GROUP", 2),
+            ("_IMPORT_GROUP", 2),
+            ("_IMPORT_TURN", 0),
+            ("_DENSE", self.dense),
+        ):
+            self.patch.setattr(app.store.sqlite, name, value)
+        self.stores: list[ContactStore] = [MemoryStore(), SQLiteStore(path)]
+
+    def teardown(self) -> None:
+        for store in self.stores:
+            store.close()
+        self.patch.undo()
+        self.folder.cleanup()
+
+    def same(self, call: Callable[[ContactStore], object]) -> None:
+        memory, sqlite = (outcome(store, call) for store in self.stores)
+        assert memory == sqlite
+
+    @initialize(rows=st.lists(drafts, min_size=3, max_size=6))
+    def begin_with_some(self, rows: list[ContactDraft]) -> None:
+        self.same(lambda store: store.import_many(rows, "update"))
+
+    @rule(later=st.integers(0, 3))
+    def wait(self, later: int) -> None:
+        self.moment += timedelta(milliseconds=later)
+
+    @rule(draft=drafts)
+    def add(self, draft: ContactDraft) -> None:
+        self.same(lambda store: store.add(draft))
+
+    @rule(contact_id=ids, draft=drafts, version=st.integers(1, 3))
+    def update(self, contact_id: int, draft: ContactDraft, version: int) -> None:
+        self.same(lambda store: store.update(contact_id, draft, version))
+
+    @rule(contact_ids=some_ids)
+    def delete(self, contact_ids: list[int]) -> None:
+        self.same(lambda store: store.delete(contact_ids))
+
+    @rule(contact_ids=some_ids, add=some_tags, remove=some_tags)
+    def tag(self, contact_ids: list[int], add: list[str], remove: list[str]) -> None:
+        self.same(lambda store: store.tag(contact_ids, add, remove))
+
+    @rule(contact_ids=st.lists(ids, min_size=2, max_size=4, unique=True), draft=drafts)
+    def merge(self, contact_ids: list[int], draft: ContactDraft) -> None:
+        versions = {i: contact.version for i in contact_ids if (contact := self.present(i))}
+        if len(versions) > 1:
+            self.same(lambda store: store.merge(versions, draft))
+
+    @rule(back=st.integers(0, 5), partly=st.booleans())
+    def undo(self, back: int, partly: bool) -> None:
+        newest = self.stores[0].batches(1)
+        batch_id = newest[0].id - back if newest else 1
+        self.same(lambda store: store.undo_plan(batch_id))
+        self.same(lambda store: store.undo(batch_id, partly=partly))
+
+    @rule(rows=st.lists(drafts, max_size=7), on_duplicate=st.sampled_from(("skip", "update", "fill")))
+    def import_many(self, rows: list[ContactDraft], on_duplicate: OnDuplicate) -> None:
+        self.same(lambda store: store.preview(rows, on_duplicate))
+        self.same(lambda store: store.import_many(rows, on_duplicate))
+
+    @rule(
+        text=searches,
+        tags=some_tags,
+        sort=st.sampled_from(SORTS),
+        descending=st.booleans(),
+        limit=st.integers(1, 3),
+        contact_id=ids,
+    )
+    def search(
+        self, text: str, tags: list[str], sort: Sort, descending: bool, limit: int, contact_id: int
+    ) -> None:
+        query: ListQuery | None = ListQuery(text, tuple(tags), sort, descending, limit=limit)
+        assert query
+        self.same(lambda store: store.count(query))
+        self.same(lambda store: list(store.ids(query)))
+        self.same(lambda store: store.neighbours(query, contact_id))
+        place = None
+        while True:
+            page = replace(query, after=place)
+            self.same(lambda store, page=page: store.list(page))  # type: ignore[misc]
+            if (place := self.stores[0].list(page).next) is None:
+                break
+
+    @invariant()
+    def all_answers_are_the_same(self) -> None:
+        self.same(lambda store: store.tags())
+        self.same(lambda store: store.batches())
+        self.same(lambda store: store.changes(0, 10_000))
+        self.same(lambda store: store.statistics())
+        for contact_id in range(4):
+            self.same(lambda store, i=contact_id: store.history(i, 5))  # type: ignore[misc]
+            self.same(lambda store, i=contact_id: store.version(i, 2))  # type: ignore[misc]
+
+    def present(self, contact_id: int) -> Contact | None:
+        try:
+            return self.stores[0].get(contact_id)
+        except NoSuchContact:
+            return None
+
+
+class LookupPair(Pair):
+    """The same, with SQLite looking up what matches, whenever that is few."""
+
+    dense = 1_000
+
+
+def outcome(store: ContactStore, call: Callable[[ContactStore], object]) -> object:
+    """What a call returns, or what it raises and everything that the error says."""
+    try:
+        return call(store)
+    except ContactError as error:
+        return type(error), str(error), vars(error)
+
+
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = settings(max_examples=80, stateful_step_count=25)
 TestSQLite = SQLiteMachine.TestCase
 TestSQLite.settings = settings(max_examples=50, stateful_step_count=25)
+TestPair = Pair.TestCase
+TestPair.settings = settings(max_examples=30, stateful_step_count=15)
+TestLookupPair = LookupPair.TestCase
+TestLookupPair.settings = settings(max_examples=30, stateful_step_count=15)
 TestSQLiteLookup = SQLiteLookupMachine.TestCase
 TestSQLiteLookup.settings = settings(max_examples=50, stateful_step_count=25)

@@ -62,7 +62,7 @@ def test_later_pages_of_every_order_begin_at_their_place(plans: Plans, sort: Sor
 def test_a_search_that_finds_few_begins_with_the_search_index(plans: Plans) -> None:
     plan = plans(lambda store: store.list(ListQuery(text="person 7")))
 
-    assert "SCAN s VIRTUAL TABLE INDEX 0:L0" in plan
+    assert "SCAN s VIRTUAL TABLE INDEX 0:M1" in plan
     assert "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)" in plan
     assert "SCAN c " not in plan
 
@@ -75,11 +75,39 @@ def test_a_search_that_finds_many_walks_the_list_in_order(plans: Plans) -> None:
 
 
 def test_a_tag_that_few_have_begins_with_the_tags(plans: Plans) -> None:
-    plan = plans(lambda store: store.list(ListQuery(tags=("none",))))
+    plan = plans(lambda store: store.list(ListQuery(tags=("none", "work"))))
 
     assert "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)" in plan
-    assert "SEARCH contact_tag USING PRIMARY KEY (tag=?)" in plan
+    assert "SEARCH t USING PRIMARY KEY (tag=?)" in plan
+    assert "SEARCH contact_tag EXISTS USING" in plan
     assert "SCAN c " not in plan
+
+
+def test_short_words_and_tags_are_counted_without_reading_a_contact(plans: Plans) -> None:
+    plan = plans(lambda store: store.count(ListQuery(text="pe per", tags=("work",))))
+
+    assert "SCAN s VIRTUAL TABLE INDEX 0:M1" in plan
+    assert "SEARCH contact_tag EXISTS USING" in plan
+    assert " c " not in plan
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_neighbours_are_found_from_their_place_on(plans: Plans, sort: Sort) -> None:
+    plan = plans(lambda store: store.neighbours(ListQuery(sort=sort), 7))
+
+    column = "updated_at" if sort == "updated" else f"by_{sort}"
+    for sign in "<>":
+        assert f"SEARCH c USING INDEX contact_by_{sort} ({column}{sign}?)" in plan
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_tags_are_read_from_their_counts(plans: Plans) -> None:
+    plan = plans(lambda store: store.tags())
+
+    assert "SCAN t" in plan
+    assert "SEARCH contact_tag USING PRIMARY KEY (tag=?)" in plan
+    assert plan.count("SCAN") == 1
 
 
 CALLS: dict[str, Call] = {
@@ -95,7 +123,12 @@ CALLS: dict[str, Call] = {
     "update": lambda store: store.update(7, GRACE, 1),
     "tag": lambda store: store.tag([7], add=["VIP"], remove=["Work"]),
     "delete": lambda store: store.delete([7]),
+    "merge": lambda store: store.merge({7: 1, 8: 1}, GRACE),
     "undo": lambda store: store.undo(1),
+    "undo_plan": lambda store: store.undo_plan(1),
+    "history": lambda store: store.history(7),
+    "version": lambda store: store.version(7, 1),
+    "preview": lambda store: store.preview([ADA, ContactDraft(name="Bo", phone="1")], "fill"),
     "import": lambda store: store.import_many([ADA, ContactDraft(name="Bo", phone="1")], "fill"),
 }
 
@@ -110,4 +143,4 @@ def test_no_call_reads_a_whole_table(plans: Plans, call: Call) -> None:
     assert scanned <= {"contact_count", "json_each", "edit", "sqlite_sequence", "CONSTANT"} | {
         "b"  # the newest batches are read from the end of their table
     }
-    assert "TEMP B-TREE FOR ORDER BY" not in plan or call is CALLS["import"]
+    assert "TEMP B-TREE FOR ORDER BY" not in plan or call in (CALLS["import"], CALLS["preview"])

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from app.contacts.contact import Contact
+from app.contacts.contact import FIELDS, Contact, ContactDraft, ContactError, InvalidContact
+from app.contacts.merging import merged, same_tags
 
-Kind = Literal["add", "update", "delete", "tag", "import", "sample", "undo"]
+Kind = Literal["add", "update", "delete", "tag", "import", "merge", "sample", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Batch:
 
     id: from 1, growing. size: how many contacts it changed. first: its first change.
     undoes: the batch that this one undid. undone_by: the batch that undid this one.
+    open: an import is still writing it; its size so far is known, and it cannot be undone yet.
     """
 
     id: int
@@ -52,6 +54,7 @@ class Batch:
     first: Change
     undoes: int | None = None
     undone_by: int | None = None
+    open: bool = False
 
     def __str__(self) -> str:
         """What happened, in words for a person: `Deleted Ada Lovelace`, `Added 12 sample contacts`."""
@@ -63,6 +66,8 @@ class Batch:
                 return f"Changed the tags of {contacts}"
             case "import":
                 return f"Imported {contacts}"
+            case "merge":
+                return f"Merged {self.size} contacts into {self.first.contact.name}"
             case "undo" if self.first.before is None:
                 return f"Restored {contacts}"
             case "undo" if self.first.after is None:
@@ -73,12 +78,90 @@ class Batch:
                 return f"{ {'add': 'Added', 'update': 'Saved', 'delete': 'Deleted'}[self.kind] } {contacts}"
 
 
-def inverse(change: Change, at: datetime) -> Contact | None:
-    """The contact that undoing this change leaves: None when it must go.
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """What undoing one change does to its contact as it stands now.
 
-    Its version is higher than any the contact has had, so that an editor opened before
-    the undo meets a conflict instead of overwriting it.
+    now: None when the contact is gone. after: what the undo leaves, None when it goes.
+    restored: the fields that get back what they held. kept: fields that the change had
+        written too, but that were changed again since and stay as they are.
+    changed_since: the contact has changed since, so a person should be asked.
+    obstacle: why nothing of this change can be undone, "" when it can.
     """
+
+    change: Change
+    now: Contact | None
+    after: Contact | None
+    restored: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    changed_since: bool = False
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What undoing a batch can do and what it cannot.
+
+    whole: contacts that nobody has changed since: they get back everything. partial: contacts
+    that changed since, of which something can be undone nevertheless. blocked: contacts of
+    which nothing can. examples: the first EXAMPLES of the partial and the blocked ones.
+    """
+
+    batch: Batch
+    whole: int
+    partial: int
+    blocked: int
+    examples: tuple[Reversal, ...]
+
+
+EXAMPLES = 20
+
+
+class UndoConflict(ContactError):
+    """A batch cannot be undone as if nothing had happened since; plan says what can be done."""
+
+    def __init__(self, plan: UndoPlan) -> None:
+        super().__init__("Some of this has changed since.")
+        self.plan = plan
+
+
+def reverse(change: Change, now: Contact | None, at: datetime, *, changed_since: bool) -> Reversal:
+    """Work out what undoing a change does to its contact.
+
+    now: the contact as it is, None when it is gone. changed_since: a later change of the log
+    is about it. Its version becomes higher than any it has had, so that an editor opened before
+    the undo meets a conflict instead of overwriting it. Whether another contact has taken the
+    email by now is for the store to see.
+    """
+    if not changed_since:
+        after = change.before and replace(change.before, version=change.contact.version + 1, updated_at=at)
+        return Reversal(change, now, after, restored=FIELDS)
     if change.before is None:
-        return None
-    return replace(change.before, version=change.contact.version + 1, updated_at=at)
+        obstacle = "It was changed after it was added, so it stays." if now else "It is deleted already."
+        return Reversal(change, now, now, changed_since=True, obstacle=obstacle)
+    if now is None:
+        return Reversal(change, now, now, changed_since=True, obstacle="It was deleted since.")
+    if change.after is None:
+        return Reversal(change, now, now, changed_since=True, obstacle="It is back already.")
+    return _reverse_partly(change, change.before, change.after, now, at)
+
+
+def _reverse_partly(change: Change, before: Contact, after: Contact, now: Contact, at: datetime) -> Reversal:
+    """Undo what the change wrote and nobody has written since; tags one by one."""
+    wrote = [name for name in FIELDS if getattr(before, name) != getattr(after, name)]
+    draft, clashes = merged(ContactDraft.of(after), ContactDraft.of(now), ContactDraft.of(before))
+    draft = replace(draft, **{name: getattr(now, name) for name in clashes})
+    restored = tuple(name for name in wrote if getattr(draft, name) != getattr(now, name))
+    kept = tuple(
+        name
+        for name in wrote
+        if name in clashes or (name == "tags" and not same_tags(draft.tags, before.tags))
+    )
+    obstacle = "" if restored else "What it changed was changed again since."
+    if restored:
+        try:
+            draft = draft.clean()
+        except InvalidContact as invalid:
+            restored, obstacle = (), next(iter(invalid.errors.values()))
+    contact = now.changed(draft, at) if restored else now
+    return Reversal(change, now, contact, restored, kept, changed_since=True, obstacle=obstacle)

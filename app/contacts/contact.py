@@ -7,8 +7,10 @@ those of `docs/decisions/0002-contact-rules.md`; each message says what to do.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+FIELDS = ("name", "email", "phone", "company", "tags", "notes")  # in the order of the form
 
 NAME_LIMIT = 200
 EMAIL_LIMIT = 254  # RFC 5321, 4.5.3.1.3: a path is at most 256 octets, two of them brackets
@@ -42,6 +44,7 @@ class ContactError(Exception):
         NoSuchContact     no contact with this id (any more)
         EditConflict      the contact has changed since it was read
         NoSuchBatch       the change log does not hold this batch (any more)
+        UndoConflict      what a batch changed has changed again since (app.contacts.changes)
     """
 
 
@@ -112,7 +115,7 @@ class ContactDraft:
     @classmethod
     def of(cls, contact: Contact) -> ContactDraft:
         """The draft that an edit of this contact starts from."""
-        return cls(**{field.name: getattr(contact, field.name) for field in fields(cls)})
+        return cls(contact.name, contact.email, contact.phone, contact.company, contact.notes, contact.tags)
 
     def clean(self) -> ContactDraft:
         """Return the draft as it will be kept; raise InvalidContact with every broken rule.
@@ -192,6 +195,13 @@ def split_tags(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def email_taken(by: Contact) -> InvalidContact:
+    """The broken rule of a draft whose email another contact has."""
+    return InvalidContact(
+        {"email": f"{by.name} has this email address already. Enter another one."}, taken_by=by
+    )
+
+
 def email_key(email: str) -> str | None:
     """What makes two emails the same one: no regard to case. None for no email."""
     return unicodedata.normalize("NFC", email).casefold() if email else None
@@ -250,4 +260,6 @@ def _has_control_characters(text: str) -> bool:
     Line breaks are not counted: only notes still have them once a draft is tidied. The
     format characters that scripts and emoji need (joiners, direction marks) are welcome.
     """
+    if text.isprintable():
+        return False  # the same, at once
     return any(unicodedata.category(char) in ("Cc", "Cs") and char != "\n" for char in text)

@@ -4,12 +4,12 @@ A store is synchronous. Memory and SQLite answer in microseconds, so handlers ca
 inline; the command line and other frameworks call the same code.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from app.contacts.changes import Batch, Change, Kind
+from app.contacts.changes import Batch, Change, Kind, UndoPlan
 from app.contacts.contact import Contact, ContactDraft
 from app.contacts.listing import ContactPage, ListQuery, Statistics
 
@@ -65,7 +65,26 @@ class ContactStore(Protocol):
         """Return one page of the contacts that match the query.
 
         Order: the query's sort key, then id, both in the same direction, so that paging
-        repeats and skips nobody, also while others write. `total` counts all pages.
+        repeats and skips nobody, also while others write. `total` counts all pages, see ContactPage.
+        """
+        ...
+
+    def neighbours(self, query: ListQuery, contact_id: int) -> tuple[Contact | None, Contact | None]:
+        """The contacts just before and just after this one in the list, None at its ends.
+
+        The query's place and limit are disregarded. A contact that does not match has its
+        place where it would stand. NoSuchContact if there is none with this id.
+        """
+        ...
+
+    def ids(self, query: ListQuery) -> Sequence[int]:
+        """Ids of all contacts that match, in the order of the query, its place and limit disregarded."""
+        ...
+
+    def tags(self) -> Sequence[tuple[str, int]]:
+        """Every tag in use with the number of contacts that have it, most used first, then by name.
+
+        A tag is spelled as the oldest contact that has it spells it.
         """
         ...
 
@@ -114,13 +133,28 @@ class ContactStore(Protocol):
         """
         ...
 
-    def undo(self, batch_id: int) -> Batch:
-        """Take a batch back, all of it, as a new batch that can itself be undone.
+    def merge(self, versions: Mapping[int, int], draft: ContactDraft) -> tuple[Contact, Batch]:
+        """Make one contact of several, as one batch: the first takes the draft's fields, the others go.
 
-        In this order: NoSuchBatch when the log does not hold it; EditConflict when one of its
-        contacts has changed since (so also when it was undone already), about the first such
-        contact; InvalidContact when another contact has taken an email meanwhile.
+        versions: ids with the version that each was read at, at least two; the first one stays.
+        In this order: InvalidContact for a broken rule; NoSuchContact for the first that is
+        gone; EditConflict for the first that is at another version; InvalidContact when a
+        contact that is not among them has the draft's email.
         """
+        ...
+
+    def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
+        """Take a batch back as a new batch that can itself be undone.
+
+        NoSuchBatch when the log does not hold it. UndoConflict, and no change, when one of its
+        contacts has changed since (so also when it was undone already) or when another
+        contact has taken an email meanwhile; the plan of the error says what can be done. With
+        `partly` that much is done, and UndoConflict only says that nothing can be.
+        """
+        ...
+
+    def undo_plan(self, batch_id: int) -> UndoPlan:
+        """What `undo` with `partly` would do now; NoSuchBatch when the log does not hold the batch."""
         ...
 
     def import_many(
@@ -135,15 +169,23 @@ class ContactStore(Protocol):
 
         A draft is known already when a contact has its email, or, for a draft without
         email, when a contact without email has the same folded name and phone digits. Then
-        `skip` leaves it alone, `update` replaces every field, `fill` writes only the empty
+        `skip` leaves it alone, `update` replaces every field that the draft has, `fill` writes only the empty
         ones and adds the tags; of several such contacts the oldest is meant. A draft that
         changes nothing counts as skipped; one that breaks a rule, on its own or with the tags
         that the contact has, is reported in `failed`, in the order of the rows. Drafts are taken
         in order, so a later one may know a contact that an earlier one added; the batch still
-        holds one change per contact. Others can write while the drafts are read. `progress` is
-        called with the number of drafts read so far, now and then and at the end. If reading
-        the drafts raises, the import keeps nothing and the error passes through.
+        holds one change per contact, and a row whose contact someone else changed in between
+        fails. All drafts are read before the first is written: if reading them raises, the import keeps
+        nothing and the error passes through. Then they are written in small groups, between
+        which others write, too; readers may see a part. If writing fails, what was written is
+        undone, by this call or, when the process died, by the next that opens the store. Imports
+        take turns. `progress` is called with the number of drafts done so far, now and then and
+        at the end; what it raises ends the import in the same way.
         """
+        ...
+
+    def preview(self, drafts: Iterable[ContactDraft], on_duplicate: OnDuplicate = "skip") -> ImportResult:
+        """What `import_many` would do now with these drafts; nothing is written and nobody waits."""
         ...
 
     def export(self, query: ListQuery) -> Iterator[Contact]:
@@ -160,6 +202,14 @@ class ContactStore(Protocol):
         """At most `limit` changes with a seq above `after`, oldest first."""
         ...
 
+    def history(self, contact_id: int, limit: int = 50) -> Sequence[Change]:
+        """The newest changes of one contact, newest first; also of one that is deleted."""
+        ...
+
+    def version(self, contact_id: int, version: int) -> Contact | None:
+        """The contact as it was at this version, None when the log does not reach that far."""
+        ...
+
     def last_change(self) -> int:
         """The newest seq, 0 for an empty log: it changes exactly when anything does."""
         ...
@@ -168,8 +218,8 @@ class ContactStore(Protocol):
         """The batch with this id, None when the log does not hold it."""
         ...
 
-    def batches(self, limit: int = 20) -> Sequence[Batch]:
-        """The newest batches, newest first: the activity feed."""
+    def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
+        """The newest batches, newest first: the activity feed. before: only those with a lower id."""
         ...
 
     def samples(self, limit: int | None = None) -> Sequence[int]:

@@ -7,14 +7,18 @@ same answers and engines need only compare strings.
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.contacts.contact import Contact, email_key
-from app.contacts.listing import SORTS, Sort, SortKey, fold, haystack, milliseconds, sort_key
+from app.contacts.listing import Sort, SortKey, fold, haystack, milliseconds, sort_keys
 
 # An email and a tag never hold NUL, so a lookup that holds one finds nobody in any store;
 # a lone surrogate cannot be sent to a database at all.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+# One higher whenever the keys of a contact that nobody changed come out differently than before:
+# SQLite then computes all of them anew when it is opened.
+KEYS = 2
 
 Identity = str | tuple[str, str]
 
@@ -43,7 +47,7 @@ class Entry:
             company=fold(contact.company),
             tags=frozenset(map(tag_key, contact.tags)),
             haystack=haystack(contact),
-            order={sort: sort_key(contact, sort) for sort in SORTS},
+            order=sort_keys(contact),
         )
 
     @property
@@ -53,9 +57,8 @@ class Entry:
 
     def at(self, contact: Contact) -> Entry:
         """The same keys for a contact with the same fields but another id, version or time."""
-        return replace(
-            self, contact=contact, order={**self.order, "updated": milliseconds(contact.updated_at)}
-        )
+        order = {**self.order, "updated": milliseconds(contact.updated_at)}
+        return Entry(contact, self.email, self.company, self.tags, self.haystack, order)
 
 
 def tag_key(tag: str) -> str:

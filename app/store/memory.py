@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from app.contacts.changes import Batch, Change, Kind, inverse
+from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
 from app.contacts.contact import (
     Contact,
     ContactDraft,
@@ -22,11 +22,21 @@ from app.contacts.contact import (
     NoSuchBatch,
     NoSuchContact,
     email_key,
+    email_taken,
     now,
 )
-from app.contacts.listing import ContactPage, ListQuery, Place, Sort, Statistics, matches, terms
+from app.contacts.listing import (
+    COUNT_LIMIT,
+    ContactPage,
+    ListQuery,
+    Place,
+    Sort,
+    Statistics,
+    matches,
+    terms,
+)
 from app.store import ImportResult, OnDuplicate, RowError, StoreUnavailable
-from app.store.edits import Edit, Import, ImportRow, email_taken, retagged
+from app.store.edits import CleanRow, Edit, Import, ImportRow, Undoing, refuse_stale, retagged
 from app.store.entry import Entry, tag_key
 
 _PROGRESS_EVERY = 250
@@ -37,8 +47,8 @@ class _Snapshot:
     """Everything the store knows at one moment.
 
     entries: by id. emails: email key to id. log: every change, so the one with seq n is at n - 1.
-    last_id: the highest id ever given. orders: sorted when first asked for; two readers who
-    ask at once both sort, and keep the same answer.
+    last_id: the highest id ever given. orders, tags: made when first asked for; two readers who
+    ask at once both make them, and keep the same answer.
     """
 
     entries: Mapping[int, Entry] = field(default_factory=dict)
@@ -47,6 +57,7 @@ class _Snapshot:
     batches: Mapping[int, Batch] = field(default_factory=dict)
     last_id: int = 0
     orders: dict[Sort, tuple[Entry, ...]] = field(default_factory=dict)
+    tags: list[tuple[str, int]] = field(default_factory=list)
 
     def contact(self, contact_id: int) -> Contact | None:
         entry = self.entries.get(contact_id)
@@ -70,6 +81,17 @@ class _Snapshot:
             order = tuple(entry for entry in order if tags <= entry.tags and matches(wanted, entry.haystack))
         return order[::-1] if query.descending else order
 
+    def tag_counts(self) -> Sequence[tuple[str, int]]:
+        if not self.tags:
+            counts = Counter(key for entry in self.entries.values() for key in entry.tags)
+            spellings: dict[str, str] = {}
+            for entry in sorted(self.entries.values(), key=lambda entry: entry.contact.id):
+                for tag in entry.contact.tags:
+                    spellings.setdefault(tag_key(tag), tag)
+            ranked = sorted(counts, key=lambda key: (-counts[key], key))
+            self.tags[:] = [(spellings[key], counts[key]) for key in ranked]
+        return tuple(self.tags)
+
     def changes_of(self, batch: Batch) -> tuple[Change, ...]:
         start = batch.first.seq - 1
         return self.log[start : start + batch.size]
@@ -78,9 +100,11 @@ class _Snapshot:
         """The snapshot that a batch of edits, at least one, makes of this one."""
         entries, emails, log = dict(self.entries), dict(self.emails), list(self.log)
         batch_id = len(self.batches) + 1
-        for edit in edits:
+        edits = tuple(edits)
+        for edit in edits:  # all of them first: a merge hands an email from one contact to another
             if edit.before and (key := email_key(edit.before.email)):
                 del emails[key]
+        for edit in edits:
             if edit.after is None:
                 del entries[edit.contact_id]
             else:
@@ -103,6 +127,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._snapshot: _Snapshot | None = _Snapshot()
         self._writing = threading.Lock()
+        self._importing = threading.Lock()
 
     # --- reading
 
@@ -111,11 +136,33 @@ class MemoryStore:
         start = _start(found, query)
         rows = found[start : start + query.limit]
         more = start + query.limit < len(found)
+        counted = min(len(found), COUNT_LIMIT) if query.is_filtered else len(found)
         return ContactPage(
             contacts=tuple(entry.contact for entry in rows),
-            total=len(found),
+            total=counted,
             next=_place_in(query.sort)(rows[-1]) if more else None,
+            exact=counted == len(found),
         )
+
+    def neighbours(self, query: ListQuery, contact_id: int) -> tuple[Contact | None, Contact | None]:
+        snapshot = self._now()
+        if contact_id not in snapshot.entries:
+            raise NoSuchContact(contact_id)
+        place = _place_in(query.sort)(snapshot.entries[contact_id])
+
+        def behind(*, descending: bool) -> Contact | None:
+            towards = replace(query, descending=descending, after=place)
+            found = snapshot.found(towards)
+            start = _start(found, towards)
+            return found[start].contact if start < len(found) else None
+
+        return behind(descending=not query.descending), behind(descending=query.descending)
+
+    def ids(self, query: ListQuery) -> Sequence[int]:
+        return tuple(entry.contact.id for entry in self._now().found(query))
+
+    def tags(self) -> Sequence[tuple[str, int]]:
+        return self._now().tag_counts()
 
     def get(self, contact_id: int) -> Contact:
         contact = self._now().contact(contact_id)
@@ -137,14 +184,30 @@ class MemoryStore:
         start = max(after, 0)
         return self._now().log[start : start + limit]
 
+    def history(self, contact_id: int, limit: int = 50) -> Sequence[Change]:
+        log = self._now().log
+        return tuple(
+            itertools.islice((change for change in reversed(log) if change.contact_id == contact_id), limit)
+        )
+
+    def version(self, contact_id: int, version: int) -> Contact | None:
+        for change in self._now().log:
+            if change.contact_id == contact_id:
+                for contact in (change.before, change.after):
+                    if contact and contact.version == version:
+                        return contact
+        return None
+
     def last_change(self) -> int:
         return len(self._now().log)
 
     def batch(self, batch_id: int) -> Batch | None:
         return self._now().batches.get(batch_id)
 
-    def batches(self, limit: int = 20) -> Sequence[Batch]:
-        return tuple(self._now().batches.values())[: -limit - 1 : -1]
+    def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
+        batches = self._now().batches  # their ids are 1, 2, 3...
+        newest = len(batches) if before is None else min(max(before, 1) - 1, len(batches))
+        return tuple(batches[number] for number in range(newest, max(newest - limit, 0), -1))
 
     def samples(self, limit: int | None = None) -> Sequence[int]:
         snapshot = self._now()
@@ -218,21 +281,32 @@ class MemoryStore:
             ]
             return self._commit(snapshot.after(edits, "tag", at)) if edits else None
 
-    def undo(self, batch_id: int) -> Batch:
+    def merge(self, versions: Mapping[int, int], draft: ContactDraft) -> tuple[Contact, Batch]:
+        draft = draft.clean()
+        first, *others = versions
+        prepared = Entry.of(Contact.create(first, draft, now()))
         with self._writing:
             snapshot, at = self._now(), now()
-            batch = snapshot.batches.get(batch_id)
-            if batch is None:
-                raise NoSuchBatch(batch_id)
-            changes = snapshot.changes_of(batch)
-            _refuse_if_changed(snapshot, changes)
-            _refuse_if_taken(snapshot, changes)
-            contacts = (inverse(change, at) for change in changes)
+            current = refuse_stale(versions, snapshot.contact)
+            if (taken_by := snapshot.with_email(prepared.email)) and taken_by.id not in versions:
+                raise email_taken(taken_by)
+            contact = current[first].changed(draft, at)
             edits = [
-                Edit(change.after, Entry.of(contact) if contact else None)
-                for change, contact in zip(changes, contacts, strict=True)
+                Edit(current[first], prepared.at(contact)),
+                *(Edit(current[other], None) for other in others),
             ]
+            return contact, self._commit(snapshot.after(edits, "merge", at))
+
+    def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
+        with self._writing:
+            snapshot, at = self._now(), now()
+            plan, edits = _undo(snapshot, batch_id, at)
+            if not edits or ((plan.partial or plan.blocked) and not partly):
+                raise UndoConflict(plan)
             return self._commit(snapshot.after(edits, "undo", at, undoes=batch_id))
+
+    def undo_plan(self, batch_id: int) -> UndoPlan:
+        return _undo(self._now(), batch_id, now())[0]
 
     def import_many(
         self,
@@ -242,21 +316,22 @@ class MemoryStore:
         kind: Kind = "import",
         progress: Callable[[int], object] = lambda done: None,
     ) -> ImportResult:
-        read: list[ImportRow | RowError] = []
-        for draft in drafts:
-            read.append(ImportRow.read(len(read) + 1, draft, now()))
-            if len(read) % _PROGRESS_EVERY == 0:
-                progress(len(read))
-        progress(len(read))
-        failed = [row for row in read if isinstance(row, RowError)]
-        with self._writing:
+        read = tuple(itertools.starmap(CleanRow.read, enumerate(drafts, 1)))
+        with self._importing:
+            rows = _prepare(read, progress)
             snapshot = self._now()
-            plan = Import(on_duplicate, now(), snapshot.last_id + 1, failed=failed)
-            by_id = sorted(snapshot.entries.values(), key=lambda entry: -entry.contact.id)
-            known = {entry.identity: entry.contact for entry in by_id}  # of twins, the oldest
-            edits = plan.edits((row for row in read if isinstance(row, ImportRow)), known)
-            batch = self._commit(snapshot.after(edits, kind, plan.at)) if edits else None
+            planned = _plan(snapshot, read, rows, on_duplicate)
+            with self._writing:
+                if self._now() is not snapshot:  # others wrote while this was planned
+                    planned = _plan(self._now(), read, rows, on_duplicate)
+                plan, edits = planned
+                batch = self._commit(self._now().after(edits, kind, plan.at)) if edits else None
         return plan.result(batch)
+
+    def preview(self, drafts: Iterable[ContactDraft], on_duplicate: OnDuplicate = "skip") -> ImportResult:
+        read = tuple(itertools.starmap(CleanRow.read, enumerate(drafts, 1)))
+        plan, _ = _plan(self._now(), read, _prepare(read, lambda done: None), on_duplicate)
+        return plan.result(None)
 
     # --- running
 
@@ -303,17 +378,54 @@ def _known(snapshot: _Snapshot, contact_ids: Iterable[int]) -> Iterator[Contact]
     return (contact for contact in contacts if contact)
 
 
-def _refuse_if_changed(snapshot: _Snapshot, changes: Sequence[Change]) -> None:
-    """EditConflict when any contact of these changes, all of one batch, has changed in a later one."""
-    changed_since = {change.contact_id for change in snapshot.log[changes[-1].seq :]}
-    for change in changes:
-        if change.contact_id in changed_since:
-            raise EditConflict(snapshot.contact(change.contact_id))
+def _undo(snapshot: _Snapshot, batch_id: int, at: datetime) -> tuple[UndoPlan, list[Edit]]:
+    """What undoing a batch does, and the edits that do it."""
+    batch = snapshot.batches.get(batch_id)
+    if batch is None:
+        raise NoSuchBatch(batch_id)
+    changes = {change.contact_id: change for change in snapshot.changes_of(batch)}
+    undoing = Undoing(batch, at, _Present(snapshot, changes))
+    edits = [edit for change in changes.values() if (edit := undoing.edit(change))]
+    return undoing.plan(), edits
 
 
-def _refuse_if_taken(snapshot: _Snapshot, changes: Sequence[Change]) -> None:
-    """InvalidContact when undoing would give a contact an email that another has by now."""
-    for change in changes:
-        taken_by = snapshot.with_email(email_key(change.before.email)) if change.before else None
-        if taken_by and taken_by.id != change.contact_id:
-            raise email_taken(taken_by)
+class _Present:
+    """The snapshot as app.store.edits.Present wants it. changes: those of the batch, by contact."""
+
+    def __init__(self, snapshot: _Snapshot, changes: Mapping[int, Change]) -> None:
+        self.contact = snapshot.contact
+        self.with_email = snapshot.with_email
+        self._changes = changes
+        last = max(change.seq for change in changes.values())
+        self._later = {change.contact_id for change in snapshot.log[last:]}
+
+    def change_of(self, contact_id: int) -> Change | None:
+        return self._changes.get(contact_id)
+
+    def changed_since(self, contact_id: int) -> bool:
+        return contact_id in self._later
+
+
+def _prepare(read: Sequence[CleanRow | RowError], progress: Callable[[int], object]) -> Sequence[ImportRow]:
+    rows: list[ImportRow] = []
+    at = now()
+    for done, row in enumerate(read):
+        if done and done % _PROGRESS_EVERY == 0:
+            progress(done)
+        if isinstance(row, CleanRow):
+            rows.append(ImportRow.of(row, at))
+    progress(len(read))
+    return rows
+
+
+def _plan(
+    snapshot: _Snapshot,
+    read: Sequence[CleanRow | RowError],
+    rows: Sequence[ImportRow],
+    on_duplicate: OnDuplicate,
+) -> tuple[Import, Sequence[Edit]]:
+    """What an import does to a snapshot."""
+    plan = Import(on_duplicate, now(), [row for row in read if isinstance(row, RowError)])
+    by_id = sorted(snapshot.entries.values(), key=lambda entry: -entry.contact.id)
+    known = {entry.identity: entry.contact for entry in by_id}  # of twins, the oldest
+    return plan, plan.edits(rows, known, snapshot.last_id + 1)

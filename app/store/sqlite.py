@@ -9,19 +9,19 @@ module and in `migrations/`.
 import itertools
 import json
 import os
-import pickle
 import sqlite3
-import tempfile
+import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from time import monotonic
+from typing import Any
 
-from app.contacts.changes import Batch, Change, Kind, inverse
+from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
 from app.contacts.contact import (
     Contact,
     ContactDraft,
@@ -29,9 +29,11 @@ from app.contacts.contact import (
     NoSuchBatch,
     NoSuchContact,
     email_key,
+    email_taken,
     now,
 )
 from app.contacts.listing import (
+    COUNT_LIMIT,
     ContactPage,
     ListQuery,
     Place,
@@ -40,16 +42,25 @@ from app.contacts.listing import (
     Statistics,
     is_id,
     milliseconds,
+    sort_keys,
     terms,
 )
-from app.store import CannotOpen, ImportResult, OnDuplicate, RowError, StoreUnavailable
-from app.store.edits import Edit, Import, ImportRow, email_taken, retagged
-from app.store.entry import Entry, Identity, identity, lookup, tag_key
+from app.store import CannotOpen, ImportResult, OnDuplicate, StoreUnavailable
+from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, retagged
+from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
 from app.store.migrations import migrate
+from app.store.spool import Drafts, Spool, ahead
+from app.store.turns import Turns
+
+if sys.platform != "win32":
+    import fcntl
 
 _GROUP = 500  # contacts read or written by one statement
-_SPOOL = 1_000_000  # bytes of an import that stay in memory before they go to a temporary file
-_DENSE = 0.1  # the share of all contacts above which walking the list beats looking up each match
+_IMPORT_GROUP = 150  # rows that an import writes before it looks whether others want to write
+_IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it cannot see other processes
+_CACHE = 32_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
+_CHECKPOINT = 5_000  # rows of an import after which it brings the write-ahead log into the file
+_DENSE = 25  # measured: a contact passed by takes half the time of one looked up, and a page has 50
 
 _CONTACT = "c.id, c.name, c.email, c.phone, c.company, c.notes, c.tags, c.created_at, c.updated_at, c.version"
 _ORDER: Mapping[Sort, str] = {
@@ -65,8 +76,13 @@ _INDEX: Mapping[Sort, str] = {
     "updated": "contact_by_updated",
 }
 
+_HAS_TAG = "EXISTS (SELECT 1 FROM contact_tag WHERE tag = ? AND contact_id = {})"
 _GET = f"SELECT {_CONTACT} FROM contact c WHERE c.id = ?"
 _GET_MANY = f"SELECT {_CONTACT} FROM contact c WHERE c.id IN (SELECT value FROM json_each(?))"
+_WITH_KEYS = f"""
+SELECT {_CONTACT}, c.email_key, c.company_key, c.by_name, c.by_email, c.by_company, c.haystack
+FROM contact c WHERE c.id > ? ORDER BY c.id LIMIT ?
+"""
 _BY_EMAIL = f"SELECT {_CONTACT} FROM contact c WHERE c.email_key = ?"
 _TOTAL = "SELECT total FROM contact_count"
 _PROBE = "UPDATE contact_count SET total = total"
@@ -108,12 +124,11 @@ _LOG = """
 INSERT INTO change (batch, contact_id, before, after)
 SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
 """
-_LOG_AGAIN = """
-UPDATE change SET after = edit.value ->> 2 FROM json_each(?2) AS edit
-WHERE change.batch = ?1 AND change.contact_id = edit.value ->> 0
-"""
-_OPEN_BATCH = "INSERT INTO batch (at, kind, size, undoes) VALUES (?, ?, 0, ?) RETURNING id"
-_CLOSE_BATCH = "UPDATE batch SET size = (SELECT count(*) FROM change WHERE batch = ?1) WHERE id = ?1"
+_OPEN_BATCH = "INSERT INTO batch (at, kind, size, undoes, open) VALUES (?, ?, 0, ?, ?) RETURNING id"
+_GROW_BATCH = "UPDATE batch SET size = size + ? WHERE id = ?"
+_CLOSE_BATCH = "UPDATE batch SET open = 0 WHERE id = ?"
+_UNFINISHED = "SELECT id FROM batch WHERE open ORDER BY id DESC"
+_FREE_EMAIL = "UPDATE contact SET email_key = NULL WHERE id IN (SELECT value FROM json_each(?))"
 _UNDONE = "UPDATE batch SET undone_by = ? WHERE id = ?"
 
 _CHANGE = "h.seq, h.batch, b.at, b.kind, h.contact_id, h.before, h.after"
@@ -124,18 +139,34 @@ _CHANGES_OF = f"""
 SELECT {_CHANGE} FROM change h JOIN batch b ON b.id = h.batch
 WHERE h.batch = ? AND h.seq > ? ORDER BY h.seq LIMIT ?
 """
+_CHANGE_OF = f"""
+SELECT {_CHANGE} FROM change h JOIN batch b ON b.id = h.batch WHERE h.contact_id = ? AND h.batch = ?
+"""
 _CHANGED_SINCE = """
-SELECT h.contact_id FROM change h WHERE h.batch = ? AND EXISTS (
-    SELECT 1 FROM change later WHERE later.contact_id = h.contact_id AND later.batch > h.batch
-) ORDER BY h.seq LIMIT 1
+SELECT DISTINCT contact_id FROM change WHERE contact_id IN (SELECT value FROM json_each(?)) AND batch > ?
+"""
+_CHANGED_IN = (
+    "SELECT contact_id FROM change WHERE contact_id IN (SELECT value FROM json_each(?)) AND batch = ?"
+)
+_HISTORY = f"""
+SELECT {_CHANGE} FROM change h JOIN batch b ON b.id = h.batch
+WHERE h.contact_id = ? ORDER BY h.batch DESC LIMIT ?
+"""
+_VERSION = """
+SELECT iif(after ->> 'version' = ?2, after, before) FROM change
+WHERE contact_id = ?1 AND ?2 IN (after ->> 'version', before ->> 'version') LIMIT 1
+"""
+_TAGS = """
+SELECT t.tag, t.contacts, c.tags FROM tag_count t
+JOIN contact c ON c.id = (SELECT min(contact_id) FROM contact_tag WHERE tag = t.tag)
 """
 _LAST_CHANGE = "SELECT coalesce(max(seq), 0) FROM change"
 _BATCHES = f"""
-SELECT b.size, b.undoes, b.undone_by, {_CHANGE} FROM batch b
+SELECT b.size, b.undoes, b.undone_by, b.open, {_CHANGE} FROM batch b
 JOIN change h ON h.seq = (SELECT min(seq) FROM change WHERE batch = b.id)
 """
 _BATCH = f"{_BATCHES} WHERE b.id = ?"
-_NEWEST_BATCHES = f"{_BATCHES} ORDER BY b.id DESC LIMIT ?"
+_NEWEST_BATCHES = f"{_BATCHES} WHERE b.id < ? ORDER BY b.id DESC LIMIT ?"
 # In the order of the log, new contacts have rising ids.
 _SAMPLES = """
 SELECT c.id FROM batch b CROSS JOIN change h ON h.batch = b.id CROSS JOIN contact c ON c.id = h.contact_id
@@ -224,16 +255,40 @@ class SQLiteStore:
         self._local = threading.local()
         self._slots: set[_Slot] = set()
         self._registry = threading.Lock()  # guards _slots and _closed
-        self._writing = threading.Lock()
+        self._writing = Turns()
+        self._importing = threading.Lock()  # taken before _writing
         self._closed = False
         self._damaged = False
         self._inode = self._open()
+        self._recover()
+        self.close_worker()
 
     # --- reading
 
     def list(self, query: ListQuery) -> ContactPage:
         with self._read() as conn, _transaction(conn, "BEGIN"):
             return _page(conn, query)
+
+    def neighbours(self, query: ListQuery, contact_id: int) -> tuple[Contact | None, Contact | None]:
+        with self._read() as conn, _transaction(conn, "BEGIN"):
+            contact = _get(conn, contact_id)
+            onwards = replace(query, after=(sort_keys(contact)[query.sort], contact_id), limit=1)
+            found = _few(conn, query)
+            before = _rows(conn, replace(onwards, descending=not query.descending), found)
+            behind = _rows(conn, onwards, found)
+        return _first_contact(before), _first_contact(behind)
+
+    def ids(self, query: ListQuery) -> Sequence[int]:
+        with self._read() as conn, _transaction(conn, "BEGIN"):
+            return _ids(conn, query)
+
+    def tags(self) -> Sequence[tuple[str, int]]:
+        with self._read() as conn:
+            rows = conn.execute(_TAGS).fetchall()
+        counts = [(key, contacts, _spelled(key, tags)) for key, contacts, tags in rows]
+        return tuple(
+            (tag, contacts) for _, contacts, tag in sorted(counts, key=lambda row: (-row[1], row[0]))
+        )
 
     def get(self, contact_id: int) -> Contact:
         with self._read() as conn:
@@ -250,16 +305,25 @@ class SQLiteStore:
     def export(self, query: ListQuery) -> Iterator[Contact]:
         # The ids, eight bytes each, settle who comes and in which order, whatever is written
         # meanwhile; so no transaction stays open while a slow reader takes its time.
-        with self._read() as conn, _transaction(conn, "BEGIN"):
-            sql, values = _matching(query, walk=_is_dense(conn, _count(conn, query)))
-            rows = conn.execute(f"SELECT c.id {sql} {_order_by(query)}", values)
-            ids = array("q", (contact_id for (contact_id,) in rows))
-        return self._each(ids)
+        return self._each(self.ids(query))
 
     def changes(self, after: int, limit: int = 100) -> Sequence[Change]:
         with self._read() as conn:
             rows = conn.execute(_CHANGES, (min(max(after, 0), 2**63 - 1), limit)).fetchall()
         return tuple(map(_to_change, rows))
+
+    def history(self, contact_id: int, limit: int = 50) -> Sequence[Change]:
+        if not is_id(contact_id):
+            return ()
+        with self._read() as conn:
+            return tuple(map(_to_change, conn.execute(_HISTORY, (contact_id, limit)).fetchall()))
+
+    def version(self, contact_id: int, version: int) -> Contact | None:
+        if not (is_id(contact_id) and is_id(version)):
+            return None
+        with self._read() as conn:
+            rows = conn.execute(_VERSION, (contact_id, version)).fetchall()
+        return _to_logged(rows[0][0]) if rows else None
 
     def last_change(self) -> int:
         with self._read() as conn:
@@ -269,9 +333,10 @@ class SQLiteStore:
         with self._read() as conn:
             return _find_batch(conn, batch_id)
 
-    def batches(self, limit: int = 20) -> Sequence[Batch]:
+    def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
+        below = 2**63 - 1 if before is None else min(max(before, 0), 2**63 - 1)
         with self._read() as conn:
-            return tuple(map(_to_batch, conn.execute(_NEWEST_BATCHES, (limit,)).fetchall()))
+            return tuple(map(_to_batch, conn.execute(_NEWEST_BATCHES, (below, limit)).fetchall()))
 
     def samples(self, limit: int | None = None) -> Sequence[int]:
         with self._read() as conn:
@@ -327,16 +392,33 @@ class SQLiteStore:
             edits = _edits(conn, contact_ids, lambda contact: retagged(contact, add, remove, at))
             return _record(conn, "tag", at, edits)
 
-    def undo(self, batch_id: int) -> Batch:
+    def merge(self, versions: Mapping[int, int], draft: ContactDraft) -> tuple[Contact, Batch]:
+        draft = draft.clean()
+        first, *others = versions
+        prepared = Entry.of(Contact.create(first, draft, now()))
         with self._write() as conn:
             at = now()
-            if _find_batch(conn, batch_id) is None:
-                raise NoSuchBatch(batch_id)
-            if changed := conn.execute(_CHANGED_SINCE, (batch_id,)).fetchall():
-                raise EditConflict(_find(conn, changed[0][0]))
-            batch = _record(conn, "undo", at, _inverses(conn, batch_id, at), undoes=batch_id)
-            assert batch, "a batch in the log has changes"
-            return batch
+            current = refuse_stale(versions, lambda contact_id: _find(conn, contact_id))
+            if (taken_by := _find_email(conn, prepared.email)) and taken_by.id not in versions:
+                raise email_taken(taken_by)
+            contact = current[first].changed(draft, at)
+            edits = [
+                Edit(current[first], prepared.at(contact)),
+                *(Edit(current[other], None) for other in others),
+            ]
+            batch = _record(conn, "merge", at, [edits])
+            assert batch, "a merge changes at least two contacts"
+            return contact, batch
+
+    def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
+        with Spool() as spool, self._write() as conn:
+            self._refuse_if_open(conn, batch_id)
+            return _undo(conn, batch_id, spool, partly=partly)
+
+    def undo_plan(self, batch_id: int) -> UndoPlan:
+        with self._read() as conn, _transaction(conn, "BEGIN"):
+            self._refuse_if_open(conn, batch_id)
+            return _decide_undo(conn, batch_id, now(), lambda edits: None)
 
     def import_many(
         self,
@@ -346,13 +428,35 @@ class SQLiteStore:
         kind: Kind = "import",
         progress: Callable[[int], object] = lambda done: None,
     ) -> ImportResult:
-        with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
-            failed = _spool(drafts, spool, progress)
-            with self._write() as conn:
-                plan = Import(on_duplicate, now(), _next_id(conn), failed=failed)
-                groups = (plan.edits(rows, _known(conn, rows)) for rows in _unspool(spool))
-                batch = _record(conn, kind, plan.at, groups)
-        return plan.result(batch)
+        self._refuse_if_lost()
+        with Drafts(drafts, _IMPORT_GROUP) as read, self._turn():
+            self._undo_unfinished()
+            plan = Import(on_duplicate, now(), read.failed)
+            batch_id: int | None = None
+            done = len(plan.failed)
+            try:
+                with closing(ahead(read.groups(plan.at))) as groups:
+                    while rows := next(groups, None):
+                        before = done
+                        batch_id, written = self._import_some(plan, rows, groups, batch_id, kind)
+                        done += written
+                        if before // _CHECKPOINT != done // _CHECKPOINT:
+                            self._checkpoint()
+                        progress(done)
+                progress(done)
+                return plan.result(self._finish(batch_id) if batch_id else None)
+            except BaseException:
+                self._break_off(batch_id)
+                raise
+
+    def preview(self, drafts: Iterable[ContactDraft], on_duplicate: OnDuplicate = "skip") -> ImportResult:
+        with Drafts(drafts, _IMPORT_GROUP) as read:
+            plan = Import(on_duplicate, now(), read.failed)
+            for rows in read.groups(plan.at):
+                with self._read() as conn:
+                    known = _known(conn, rows)
+                plan.edits(rows, known, next_id=2**62)
+        return plan.result(None)
 
     # --- running
 
@@ -381,6 +485,98 @@ class SQLiteStore:
         for slot in slots:
             slot.close()
 
+    def _import_some(
+        self,
+        plan: Import,
+        rows: Sequence[ImportRow],
+        groups: Iterator[Sequence[ImportRow]],
+        batch_id: int | None,
+        kind: Kind,
+    ) -> tuple[int | None, int]:
+        """Write rows of an import, and as many of the next groups as nobody else wants to write.
+
+        All in one transaction: the fewer there are, the less has to be written twice. Returns the
+        batch, None if it has none yet, and how many rows were written.
+        """
+        written = 0
+        end = monotonic() + _IMPORT_TURN
+        with self._write() as conn:
+            while True:
+                batch_id = _import_group(conn, plan, rows, batch_id, kind)
+                written += len(rows)
+                if self._writing.wanted or monotonic() >= end or not (more := next(groups, None)):
+                    return batch_id, written
+                rows = more
+
+    def _checkpoint(self) -> None:
+        """Bring the write-ahead log into the file here, where nobody waits, rather than in a write."""
+        with self._read() as conn:
+            conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _finish(self, batch_id: int) -> Batch:
+        with self._write() as conn:
+            conn.execute(_CLOSE_BATCH, (batch_id,))
+            return _get_batch(conn, batch_id)
+
+    def _break_off(self, batch_id: int | None) -> None:
+        """Undo what an import has written; StoreUnavailable when not even that goes."""
+        if batch_id is None:
+            return
+        try:
+            self._undo_unfinished()
+        except StoreUnavailable as unavailable:
+            trouble = str(unavailable).replace(" Nothing was saved.", "")
+            raise StoreUnavailable(
+                f"{trouble} A part of the import is still there; the next start or import takes it back."
+            ) from unavailable
+
+    def _undo_unfinished(self) -> None:
+        """Undo, as far as that goes, what imports have written that did not come to their end.
+
+        Only while no import runs: see `_turn`.
+        """
+        with self._read() as conn:
+            unfinished = [batch_id for (batch_id,) in conn.execute(_UNFINISHED).fetchall()]
+        for batch_id in unfinished:
+            with Spool() as spool, self._write() as conn:
+                with suppress(UndoConflict):  # others have changed all of it since
+                    _undo(conn, batch_id, spool, partly=True)
+                conn.execute(_CLOSE_BATCH, (batch_id,))
+
+    def _recover(self) -> None:
+        """Undo what an import left that was cut off, unless another process is importing right now."""
+        with suppress(BlockingIOError, StoreUnavailable):
+            with self._read() as conn:
+                unfinished = conn.execute(_UNFINISHED).fetchall()
+            if unfinished:
+                with self._turn(wait=False):
+                    self._undo_unfinished()
+
+    @contextmanager
+    def _turn(self, *, wait: bool = True) -> Iterator[None]:
+        """Import alone, among all threads and processes; BlockingIOError if that means to wait and we do not.
+
+        The lock is on the write-ahead log, which is there as long as anyone has a connection, and
+        which SQLite itself does not lock: closing a file that it has locked would drop its locks.
+        Windows has no such lock: there, no second process should start during an import.
+        """
+        if not self._importing.acquire(blocking=wait):
+            raise BlockingIOError
+        try:
+            if sys.platform == "win32":
+                yield
+                return
+            with self._read() as conn:
+                _value(conn, _TOTAL)  # from the first read on, the log exists
+                handle = os.open(f"{self._path}-wal", os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+            finally:
+                os.close(handle)
+        finally:
+            self._importing.release()
+
     def _open(self) -> tuple[int, int] | None:
         """Make or migrate the file and return its inode; CannotOpen unless it can be read and written."""
         folder = self._path.parent
@@ -391,6 +587,7 @@ class SQLiteStore:
         try:
             migrate(self._path, timeout=self._busy_timeout)
             with closing(self._connect()) as conn:
+                _renew_keys(conn)
                 _probe(conn)
             return _inode(self._path)
         except sqlite3.Error as error:
@@ -412,6 +609,8 @@ class SQLiteStore:
             conn.execute("PRAGMA synchronous = NORMAL")
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA trusted_schema = OFF")
+            conn.execute(f"PRAGMA cache_size = -{_CACHE}")
+            conn.execute("PRAGMA wal_autocheckpoint = 10000")  # pages; see _checkpoint
             conn.execute("PRAGMA journal_size_limit = 64000000")  # or the log keeps a large import's size
         except sqlite3.Error:
             conn.close()
@@ -468,6 +667,11 @@ class SQLiteStore:
         """StoreUnavailable once damage was seen: SQLite would go on writing around it."""
         if self._damaged:
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_CORRUPT))
+
+    def _refuse_if_open(self, conn: sqlite3.Connection, batch_id: int) -> None:
+        """StoreUnavailable for a batch that an import is still writing."""
+        if (batch := _find_batch(conn, batch_id)) and batch.open:
+            raise StoreUnavailable("This import is still running. Nothing was undone. Wait for its end.")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -534,46 +738,18 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _spool(
-    drafts: Iterable[ContactDraft], spool: IO[bytes], progress: Callable[[int], object]
-) -> list[RowError]:
-    """Prepare the drafts of an import and put them aside; return those that break a rule.
-
-    Not in memory, which a large import would fill, and not in the database, which others
-    could not write to while the drafts are read.
-    """
-    failed: list[RowError] = []
-    done = 0
-    for group in itertools.batched(drafts, _GROUP, strict=False):
-        at = now()
-        rows = [ImportRow.read(done + number, draft, at) for number, draft in enumerate(group, 1)]
-        failed += [row for row in rows if isinstance(row, RowError)]
-        _put_aside([row for row in rows if isinstance(row, ImportRow)], spool)
-        done += len(group)
-        progress(done)
-    progress(done)
-    return failed
-
-
-def _put_aside(rows: Sequence[ImportRow], spool: IO[bytes]) -> None:
-    try:
-        pickle.dump(rows, spool)
-        spool.flush()
-    except OSError as error:
-        raise StoreUnavailable(
-            f"The folder {tempfile.gettempdir()} cannot be written to: {error.strerror}. Nothing was saved. "
-            "Free some space there, then try again."
-        ) from error
-
-
-def _unspool(spool: IO[bytes]) -> Iterator[Sequence[ImportRow]]:
-    """The groups that `_spool` put aside, in their order."""
-    spool.seek(0)
-    while True:
-        try:
-            yield pickle.load(spool)
-        except EOFError:
-            return
+def _renew_keys(conn: sqlite3.Connection) -> None:
+    """Compute the keys of all contacts anew if another version of `Entry` has made them."""
+    if _value(conn, "PRAGMA user_version") == KEYS:
+        return
+    with _transaction(conn, "BEGIN IMMEDIATE"):
+        last_id = -1
+        while rows := conn.execute(_WITH_KEYS, (last_id, _GROUP)).fetchall():
+            last_id = rows[-1][0]
+            entries = (_from_entry(Entry.of(_to_contact(row[:10]))) for row in rows)
+            renewed = [new for row, new in zip(rows, entries, strict=True) if new[10:] != row[10:]]
+            conn.execute(_KEEP, (_json(renewed),))
+        conn.execute(f"PRAGMA user_version = {KEYS}")
 
 
 # --- reading; each function takes the connection of a thread that holds its slot
@@ -585,53 +761,106 @@ def _value(conn: sqlite3.Connection, sql: str, values: Sequence[object] = ()) ->
 
 
 def _page(conn: sqlite3.Connection, query: ListQuery) -> ContactPage:
-    total = _count(conn, query)
-    sql, values = _matching(query, walk=_is_dense(conn, total))
+    found = _few(conn, query)
+    rows = _rows(conn, replace(query, limit=query.limit + 1), found)
+    shown = rows[: query.limit]
+    place: Place | None = (shown[-1][-1], shown[-1][0]) if len(rows) > query.limit else None
+    contacts = tuple(_to_contact(row[:-1]) for row in shown)
+    if found is not None:
+        return ContactPage(contacts, len(found), place)
+    if query.is_filtered:
+        return ContactPage(contacts, COUNT_LIMIT, place, exact=False)
+    return ContactPage(contacts, _value(conn, _TOTAL), place)
+
+
+def _few(conn: sqlite3.Connection, query: ListQuery) -> Sequence[int] | None:
+    """Ids of the contacts that match, in no order, if the query leaves at most COUNT_LIMIT."""
+    if not query.is_filtered:
+        return None
+    sql, values = _looking_up(query)
+    ids = [contact_id for (contact_id,) in conn.execute(f"{sql} LIMIT ?", (*values, COUNT_LIMIT + 1))]
+    return ids if len(ids) <= COUNT_LIMIT else None
+
+
+def _rows(conn: sqlite3.Connection, query: ListQuery, found: Sequence[int] | None) -> list[Any]:
+    """The rows of a page: the columns of _CONTACT and the sort key. found: see `_in_order`."""
+    sql, values = _in_order(conn, query, found)
     rows: list[Any] = []
     for behind, place_values in _behind_place(query):
         page = f"SELECT {_CONTACT}, {_ORDER[query.sort]} {sql} AND {behind} {_order_by(query)} LIMIT ?"
-        rows += conn.execute(page, (*values, *place_values, query.limit + 1 - len(rows))).fetchall()
-    shown = rows[: query.limit]
-    place: Place | None = (shown[-1][-1], shown[-1][0]) if len(rows) > query.limit else None
-    return ContactPage(tuple(_to_contact(row[:-1]) for row in shown), total, place)
+        rows += conn.execute(page, (*values, *place_values, query.limit - len(rows))).fetchall()
+    return rows
+
+
+def _first_contact(rows: Sequence[Any]) -> Contact | None:
+    return _to_contact(rows[0][:-1]) if rows else None
+
+
+def _ids(conn: sqlite3.Connection, query: ListQuery) -> array[int]:
+    sql, values = _in_order(conn, query, _few(conn, query))
+    rows = conn.execute(f"SELECT c.id {sql} {_order_by(query)}", values)
+    return array("q", (contact_id for (contact_id,) in rows))
 
 
 def _count(conn: sqlite3.Connection, query: ListQuery) -> int:
     if not query.is_filtered:
         return _value(conn, _TOTAL)
-    sql, values = _matching(query, walk=False)
-    return _value(conn, f"SELECT count(*) {sql}", values)
+    sql, values = _looking_up(query)
+    return _value(conn, f"SELECT count(*) FROM ({sql})", values)
 
 
-def _is_dense(conn: sqlite3.Connection, matching: int) -> bool:
-    return matching > _DENSE * _value(conn, _TOTAL)
+def _looking_up(query: ListQuery) -> tuple[str, Sequence[object]]:
+    """SELECT the ids of the contacts that match, with its values: from the search index, else from the tags.
 
-
-def _matching(query: ListQuery, *, walk: bool) -> tuple[str, list[object]]:
-    """FROM and WHERE for the contacts that match, with their values; place and limit disregarded.
-
-    walk: go along the index of the query's order and test each contact, which ends early when
-    many match. Otherwise begin with the search index or the tags, and leave sorting the few
-    that match to SQLite. CROSS JOIN and (NOT) INDEXED fix the plan that this asks for.
+    CROSS JOIN keeps SQLite from beginning with the contacts.
     """
-    words = terms(query.text)
-    tests: list[str] = []
-    values: list[object] = []
-    if walk or not query.is_filtered:
-        source = f"contact c INDEXED BY {_INDEX[query.sort]}"
-    elif words:
-        source = "contact_search s CROSS JOIN contact c ON c.id = s.rowid"
-        # Not escaped, which the index would not take: `%` and `_` find too much, and instr() decides.
-        tests += ["s.haystack LIKE ?"] * len(words)
-        values += [f"%{word}%" for word in words]
+    words, tags = terms(query.text), [tag_key(tag) for tag in query.tags]
+    if words:
+        contact_id, source = "s.rowid", "contact_search s"
+        first = "s.contact_search MATCH ?"
+        values = [" AND ".join(_quoted(trigram) for word in words for trigram in _trigrams(word))]
+        words = tuple(word for word in words if len(word.lstrip()) > 3 or not word.isascii())
+        if words:
+            source += " CROSS JOIN contact c ON c.id = s.rowid"
+    elif tags:
+        contact_id, source, first, values = "t.contact_id", "contact_tag t", "t.tag = ?", [tags.pop()]
     else:
-        source = "contact c NOT INDEXED"
-    tests += ["instr(c.haystack, ?)"] * len(words)
-    values += words
-    for tag in query.tags:
-        tests.append("c.id IN (SELECT contact_id FROM contact_tag WHERE tag = ?)")
-        values.append(tag_key(tag))
-    return f"FROM {source} WHERE {' AND '.join(tests or ['true'])}", values
+        contact_id, source, first, values = "c.id", "contact c", "true", []
+    tests = [first, *[_HAS_TAG.format(contact_id)] * len(tags), *["instr(c.haystack, ?)"] * len(words)]
+    return f"SELECT {contact_id} FROM {source} WHERE {' AND '.join(tests)}", [*values, *tags, *words]
+
+
+def _in_order(
+    conn: sqlite3.Connection, query: ListQuery, found: Sequence[int] | None
+) -> tuple[str, Sequence[object]]:
+    """FROM and WHERE, with their values, for listing the contacts that match; place and limit disregarded.
+
+    found: their ids, if they are few: then they are looked up, and SQLite sorts them. Many, or
+    none to leave out, are found sooner along the index of the order: if one contact in n
+    matches, that passes n for each that it finds.
+    """
+    if found is not None and len(found) ** 2 <= _DENSE * _value(conn, _TOTAL):
+        return "FROM contact c NOT INDEXED WHERE c.id IN (SELECT value FROM json_each(?))", [_json(found)]
+    words, tags = terms(query.text), [tag_key(tag) for tag in query.tags]
+    tests = [*[_HAS_TAG.format("c.id")] * len(tags), *["instr(c.haystack, ?)"] * len(words)]
+    walk = f"FROM contact c INDEXED BY {_INDEX[query.sort]}"
+    return f"{walk} WHERE {' AND '.join(tests or ['true'])}", [*tags, *words]
+
+
+def _trigrams(word: str) -> Iterable[str]:
+    """Pieces of three characters that make up a term.
+
+    A short one has two spaces before it, as every word of a haystack has: the last three
+    characters say it all. So do the three letters of a longer one; of more the index cannot
+    tell the order, and in other scripts than ours it may take two letters for one.
+    """
+    if word.startswith(" "):
+        return [word[-3:]]
+    return {word[min(start, len(word) - 3) :][:3] for start in range(0, len(word), 3)}
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _behind_place(query: ListQuery) -> list[tuple[str, Sequence[SortKey]]]:
@@ -678,6 +907,29 @@ def _find_batch(conn: sqlite3.Connection, batch_id: int) -> Batch | None:
     return _to_batch(rows[0]) if rows else None
 
 
+def _get_batch(conn: sqlite3.Connection, batch_id: int) -> Batch:
+    batch = _find_batch(conn, batch_id)
+    if batch is None:
+        raise NoSuchBatch(batch_id)
+    return batch
+
+
+def _changes_of(conn: sqlite3.Connection, batch_id: int) -> Iterator[Sequence[Change]]:
+    """The changes of a batch, a group at a time."""
+    seq = 0
+    while rows := conn.execute(_CHANGES_OF, (batch_id, seq, _GROUP)).fetchall():
+        yield [_to_change(row) for row in rows]
+        seq = rows[-1][0]
+
+
+def _changed_in(conn: sqlite3.Connection, batch_id: int, contacts: Iterable[Contact]) -> set[int]:
+    """Ids of those contacts that a batch has changed."""
+    ids = [contact.id for contact in contacts]
+    if not ids:
+        return set()
+    return {contact_id for (contact_id,) in conn.execute(_CHANGED_IN, (_json(ids), batch_id))}
+
+
 def _known(conn: sqlite3.Connection, rows: Sequence[ImportRow]) -> dict[Identity, Contact]:
     """The contacts that these rows may be. A row with an email is known by nothing else."""
     emails = [row.entry.email for row in rows if row.entry.email]
@@ -697,6 +949,19 @@ def _next_id(conn: sqlite3.Connection) -> int:
 # --- writing; inside a transaction
 
 
+def _import_group(
+    conn: sqlite3.Connection, plan: Import, rows: Sequence[ImportRow], batch_id: int | None, kind: Kind
+) -> int | None:
+    """Write a group of an import; return its batch, None if it has none yet."""
+    known = _known(conn, rows)
+    done = _changed_in(conn, batch_id, known.values()) if batch_id else set()
+    edits = plan.edits(rows, known, _next_id(conn), done)
+    if edits:
+        batch_id = batch_id or _open_batch(conn, kind, plan.at, unfinished=True)
+        _append(conn, batch_id, edits)
+    return batch_id
+
+
 def _edits(
     conn: sqlite3.Connection, contact_ids: Iterable[int], edit: Callable[[Contact], Edit | None]
 ) -> Iterator[Sequence[Edit]]:
@@ -708,24 +973,87 @@ def _edits(
         yield [made for made in edits if made]
 
 
-def _inverses(conn: sqlite3.Connection, batch_id: int, at: datetime) -> Iterator[Sequence[Edit]]:
-    """The edits that undo a batch; InvalidContact when another contact has an email by now."""
-    seq = 0
-    while changes := [
-        _to_change(row) for row in conn.execute(_CHANGES_OF, (batch_id, seq, _GROUP)).fetchall()
-    ]:
-        yield [_inverse(conn, change, at) for change in changes]
-        seq = changes[-1].seq
+class _Present:
+    """The database as app.store.edits.Present wants it. It reads what a group of changes needs at once."""
+
+    def __init__(self, conn: sqlite3.Connection, batch_id: int) -> None:
+        self._conn = conn
+        self._batch_id = batch_id
+        self._changes: dict[int, Change] = {}
+        self._contacts: dict[int, Contact] = {}
+        self._later: set[int] = set()
+
+    def read(self, changes: Sequence[Change]) -> None:
+        """Turn to another group of changes of the batch."""
+        self._changes = {change.contact_id: change for change in changes}
+        self._contacts = _get_many(self._conn, self._changes)
+        self._later = self._changed_since(self._changes)
+
+    def contact(self, contact_id: int) -> Contact | None:
+        if contact_id in self._changes:
+            return self._contacts.get(contact_id)
+        return _find(self._conn, contact_id)
+
+    def with_email(self, key: str | None) -> Contact | None:
+        return _find_email(self._conn, key) if key else None
+
+    def change_of(self, contact_id: int) -> Change | None:
+        if contact_id in self._changes:
+            return self._changes[contact_id]
+        rows = self._conn.execute(_CHANGE_OF, (contact_id, self._batch_id)).fetchall()
+        return _to_change(rows[0]) if rows else None
+
+    def changed_since(self, contact_id: int) -> bool:
+        if contact_id in self._changes:
+            return contact_id in self._later
+        return bool(self._changed_since([contact_id]))
+
+    def _changed_since(self, contact_ids: Iterable[int]) -> set[int]:
+        rows = self._conn.execute(_CHANGED_SINCE, (_json(list(contact_ids)), self._batch_id))
+        return {contact_id for (contact_id,) in rows}
 
 
-def _inverse(conn: sqlite3.Connection, change: Change, at: datetime) -> Edit:
-    contact = inverse(change, at)
-    if contact is None:
-        return Edit(change.after, None)
-    entry = Entry.of(contact)
-    if (taken_by := _find_email(conn, entry.email)) and taken_by.id != contact.id:
-        raise email_taken(taken_by)
-    return Edit(change.after, entry)
+def _undo(conn: sqlite3.Connection, batch_id: int, spool: Spool, *, partly: bool) -> Batch:
+    """Undo a batch; UndoConflict unless all of it can be, or, with `partly`, some of it.
+
+    Everything is decided before the first edit, since edits depend on each other: a contact
+    gets its email back from the one that has it now.
+    """
+    at = now()
+    freed, wanted = array("q"), False
+
+    def put_aside(edits: Sequence[Edit]) -> None:
+        nonlocal wanted
+        moving = [edit for edit in edits if _email(edit.before) != (edit.after and edit.after.email)]
+        freed.extend(edit.contact_id for edit in moving if _email(edit.before))
+        wanted = wanted or any(edit.after and edit.after.email for edit in moving)
+        spool.put(edits)
+
+    plan = _decide_undo(conn, batch_id, at, put_aside)
+    if not (plan.whole or plan.partial) or ((plan.partial or plan.blocked) and not partly):
+        raise UndoConflict(plan)
+    if wanted:
+        for ids in itertools.batched(freed, _GROUP, strict=False):
+            conn.execute(_FREE_EMAIL, (_json(ids),))
+    batch = _record(conn, "undo", at, spool, undoes=batch_id)
+    assert batch, "a plan that can be followed makes edits"
+    return batch
+
+
+def _decide_undo(
+    conn: sqlite3.Connection, batch_id: int, at: datetime, take: Callable[[Sequence[Edit]], object]
+) -> UndoPlan:
+    """Plan how a batch is undone, and hand over the edits, a group at a time."""
+    present = _Present(conn, batch_id)
+    undoing = Undoing(_get_batch(conn, batch_id), at, present)
+    for changes in _changes_of(conn, batch_id):
+        present.read(changes)
+        take([edit for change in changes if (edit := undoing.edit(change))])
+    return undoing.plan()
+
+
+def _email(contact: Contact | None) -> str | None:
+    return email_key(contact.email) if contact else None
 
 
 def _record_one(conn: sqlite3.Connection, kind: Kind, at: datetime, edit: Edit) -> Batch:
@@ -747,32 +1075,34 @@ def _record(
     """
     batch_id = None
     for edits in filter(None, groups):
-        if batch_id is None:
-            batch_id = _value(conn, _OPEN_BATCH, (milliseconds(at), kind, undoes))
-        _apply(conn, batch_id, edits)
+        batch_id = batch_id or _open_batch(conn, kind, at, undoes)
+        _append(conn, batch_id, edits)
     if batch_id is None:
         return None
-    conn.execute(_CLOSE_BATCH, (batch_id,))
     if undoes is not None:
         conn.execute(_UNDONE, (batch_id, undoes))
     return _find_batch(conn, batch_id)
 
 
-def _apply(conn: sqlite3.Connection, batch_id: int, edits: Sequence[Edit]) -> None:
-    """Write a group of edits: the contacts, their tags, the log."""
+def _open_batch(
+    conn: sqlite3.Connection, kind: Kind, at: datetime, undoes: int | None = None, *, unfinished: bool = False
+) -> int:
+    return _value(conn, _OPEN_BATCH, (milliseconds(at), kind, undoes, unfinished))
+
+
+def _append(conn: sqlite3.Connection, batch_id: int, edits: Sequence[Edit]) -> None:
+    """Write a group of edits to a batch: the contacts, their tags, the log."""
     if gone := [edit.contact_id for edit in edits if edit.after is None]:
         conn.execute(_DELETE, (_json(gone),))
     if kept := [edit.after for edit in edits if edit.after]:
         conn.execute(_KEEP, (_json([_from_entry(entry) for entry in kept]),))
-    if retagged := [
-        entry for edit in edits if (entry := edit.after) and _tags(edit.before) != entry.contact.tags
-    ]:
-        conn.execute(_UNTAG, (_json([entry.contact.id for entry in retagged]),))
-        conn.execute(_TAG, (_json([(tag, entry.contact.id) for entry in retagged for tag in entry.tags]),))
-    if log := [_from_edit(edit) for edit in edits if not edit.again]:
-        conn.execute(_LOG, (batch_id, _json(log)))
-    if log_again := [_from_edit(edit) for edit in edits if edit.again]:
-        conn.execute(_LOG_AGAIN, (batch_id, _json(log_again)))
+    retagged = [edit for edit in edits if edit.after and _tags(edit.before) != edit.after.contact.tags]
+    if untagged := [edit.contact_id for edit in retagged if _tags(edit.before)]:
+        conn.execute(_UNTAG, (_json(untagged),))
+    if tagged := [(tag, edit.contact_id) for edit in retagged if edit.after for tag in edit.after.tags]:
+        conn.execute(_TAG, (_json(tagged),))
+    conn.execute(_LOG, (batch_id, _json([_from_edit(edit) for edit in edits])))
+    conn.execute(_GROW_BATCH, (len(edits), batch_id))
 
 
 def _tags(contact: Contact | None) -> tuple[str, ...]:
@@ -851,9 +1181,14 @@ def _to_change(row: Sequence[Any]) -> Change:
 
 def _to_batch(row: Sequence[Any]) -> Batch:
     """The batch of a row of _BATCHES."""
-    size, undoes, undone_by, *columns = row
+    size, undoes, undone_by, is_open, *columns = row
     first = _to_change(columns)
-    return Batch(first.batch, first.at, first.kind, size, first, undoes, undone_by)
+    return Batch(first.batch, first.at, first.kind, size, first, undoes, undone_by, bool(is_open))
+
+
+def _spelled(key: str, tags: str) -> str:
+    """How a contact with these tags, as JSON, spells the tag with this key."""
+    return next((tag for tag in json.loads(tags) if tag_key(tag) == key), key)
 
 
 def _json(value: object) -> str:
