@@ -10,8 +10,10 @@ from app.contacts.samples import samples
 from app.settings import Settings
 from app.store import ContactStore, open_store
 from app.web import view
+from app.web.downloads import stream_downloads
 from app.web.errors import error_pages
 from app.web.forms import method_override
+from app.web.lists import INDEX
 from app.web.security import (
     close_odd_paths,
     refuse_before_middleware,
@@ -19,9 +21,10 @@ from app.web.security import (
     security_headers,
 )
 from app.web.static import StaticFiles
+from app.web.uploads import Uploads
 
 ROOT = Path(__file__).resolve().parents[1]
-BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB
+BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB. Uploads: app.web.transfer
 
 
 def create_app(settings: Settings | None = None, store: ContactStore | None = None) -> App:
@@ -36,9 +39,11 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
     app = App(_config(settings))
     app.provide(ContactStore, lambda: store)
     app.provide(Settings, lambda: settings)
+    uploads = Uploads(_folder_of_uploads(settings))
+    app.provide(Uploads, lambda: uploads)
     _add_middleware(app)
     _explain_to_check(app)
-    _add_lifecycle(app, store)
+    _add_lifecycle(app, store, uploads)
     routes.register(app)
     # Freezing here and not at the first request: a mistake in a route stops the start.
     app.freeze()
@@ -52,6 +57,13 @@ def open_with_samples(settings: Settings) -> ContactStore:
         store.import_many(samples(settings.sample), kind="sample")
     store.close_worker()  # the workers open their own; processes must not inherit this one
     return store
+
+
+def _folder_of_uploads(settings: Settings) -> Path | None:
+    """Where uploaded files wait: beside the database, which its processes share; None beside no file."""
+    if not settings.store.startswith("sqlite:///"):
+        return None
+    return Path(settings.store.removeprefix("sqlite:///") + ".imports").absolute()
 
 
 def _config(settings: Settings) -> AppConfig:
@@ -79,6 +91,7 @@ def _add_middleware(app: App) -> None:
         close_odd_paths,
         refuse_cross_site_writes,
         method_override,
+        stream_downloads,
     ):
         app.add_middleware(middleware)
     for status in (400, 404, 405):
@@ -88,15 +101,18 @@ def _add_middleware(app: App) -> None:
 def _explain_to_check(app: App) -> None:
     """Tell `chirp check` what it cannot see; tests/ prove each point instead."""
     app.declare_template("error.html")  # rendered by error_pages, not by a handler
+    app.declare_template(INDEX)  # it looks for names in the module of the handler only
     # It takes every form for an htmx request that inherits the target of a layout of its own.
     app.override_contract_severity("swap_safety", Severity.INFO)
     # It looks for its own middleware; security_headers takes its place.
     app.override_contract_severity("security_stack", Severity.INFO)
 
 
-def _add_lifecycle(app: App, store: ContactStore) -> None:
+def _add_lifecycle(app: App, store: ContactStore, uploads: Uploads) -> None:
+    app.on_startup(uploads.open)
     app.on_worker_startup(store.open_worker)
     app.on_worker_shutdown(store.close_worker)
+    app.on_shutdown(uploads.close)
     app.on_shutdown(store.close)
 
     def ready() -> bool:

@@ -37,9 +37,10 @@ from app.web.draining import draining
 
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 
-# Above what the app itself accepts (BODY_LIMIT in app.main): Pounce cuts a chunked body at
-# this limit and says nothing, so the app has to refuse it first.
-MAX_BODY: Final = 2 * 1_048_576
+# Far above what the app itself accepts (BODY_LIMIT in app.main and app.web.transfer): Pounce
+# refuses a larger Content-Length with a line of text on a connection that it closes, and cuts
+# a chunked body at this limit and says nothing. So the app is to refuse first, with a page.
+MAX_BODY: Final = 64 * 1_048_576
 
 # Any ASGI app. Chirp and Pounce do not agree on how `receive` and `send` are typed.
 type App = Callable[[Scope, Any, Any], Awaitable[None]]

@@ -24,6 +24,7 @@ from app import server
 from app.main import create_app, open_with_samples
 from app.settings import Settings
 from app.store import ContactStore
+from app.web.downloads import Download, stream_downloads
 from app.web.draining import draining, rest
 from app.web.static import StaticFiles
 
@@ -49,10 +50,22 @@ def routes() -> server.App:
     app.route("/until-draining")(until_draining)
     app.route("/whoami")(whoami)
     app.route("/icons")(icons)
+    app.add_middleware(stream_downloads)
+    app.route("/half")(half)
     app.on_worker_startup(lambda: log.info("startup hook on %s", place()))
     app.on_worker_shutdown(lambda: log.info("shutdown hook on %s", place()))
     app.freeze()
     return _finishing_late(app)
+
+
+async def half() -> Download:
+    """GET /half: a file that breaks off."""
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "the first half"
+        raise OSError("no second half")
+
+    return Download.of(pieces(), "text/plain", "half.txt")
 
 
 async def worker() -> str:

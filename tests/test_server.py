@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from app import server
 from app.main import BODY_LIMIT
 from app.settings import Settings
+from app.web import transfer
 from tests.server_process import Connection, RunningServer, run_to_end, running_server
 
 PROBE = ("tests.probe_app", "routes")
@@ -152,10 +154,41 @@ def test_after_a_refused_body_the_connection_goes_on(site: RunningServer) -> Non
         assert connection.get("/hello").status == 200
 
 
+@pytest.mark.parametrize("kind", ["announced", "chunked"])
+def test_a_file_above_the_limit_is_answered_with_a_page(site: RunningServer, kind: str) -> None:
+    size = transfer.BODY_LIMIT + 5_000_000
+    body = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    body += b"x" * (size - len(body))
+    head = "POST /import HTTP/1.1\nHost: contacts\nContent-Type: multipart/form-data; boundary=cut\n"
+
+    with site.connect() as connection:
+        if kind == "announced":
+            connection.send(f"{head}Content-Length: {size}\n\n")
+            connection.send(body)
+        else:
+            connection.send(f"{head}Transfer-Encoding: chunked\n\n")
+            connection.send(_chunk(body) + _chunk(b""))
+        answer = connection.answer()
+
+    assert answer.status == 413
+    assert "larger than 32 MB" in answer.text
+
+
 def test_the_server_cuts_no_body_that_the_app_would_accept() -> None:
     one_read = 65_536
 
-    assert BODY_LIMIT + one_read <= server.MAX_BODY
+    assert BODY_LIMIT < transfer.BODY_LIMIT
+    assert transfer.BODY_LIMIT + one_read <= server.MAX_BODY
+
+
+# --- downloads ---
+
+
+def test_a_download_that_breaks_off_is_not_taken_for_a_whole_file(probe: RunningServer) -> None:
+    with pytest.raises(IncompleteRead) as broken:
+        probe.get("/half")
+
+    assert broken.value.partial == b"the first half"
 
 
 # --- connections ---

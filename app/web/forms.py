@@ -7,6 +7,7 @@ from chirp.http.forms import FormData
 from chirp.middleware.protocol import AnyResponse, Next
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+UPLOAD = "import"  # the path of the one form that holds a file: its handler reads it as it comes
 
 
 async def read_form(request: Request) -> FormData:
@@ -28,7 +29,8 @@ async def read_form(request: Request) -> FormData:
 
 async def method_override(request: Request, next: Next) -> AnyResponse:
     """Let a plain form, which knows only GET and POST, ask for PUT or DELETE in its field `_method`."""
-    if request.method == "POST" and (request.content_type or "").lower().startswith(FORM_TYPES):
+    is_form = (request.content_type or "").lower().startswith(FORM_TYPES)
+    if request.method == "POST" and is_form and request.path.strip("/") != UPLOAD:
         method = (await read_form(request)).get("_method", "")
         if method in ("PUT", "DELETE"):
             request = replace(request, method=method)
