@@ -2,7 +2,7 @@
 
 from chirp import App
 
-from app.web import contacts, dashboard, hello, undo
+from app.web import bulk, contacts, dashboard, duplicates, hello, transfer, undo
 
 
 def register(app: App) -> None:
@@ -13,12 +13,29 @@ def register(app: App) -> None:
         ("GET", "/contacts/search", contacts.index),
         ("GET", "/contacts/new", contacts.new),
         ("POST", "/contacts", contacts.create),
+        ("POST", "/contacts/check", contacts.check),
+        ("POST", "/contacts/bulk", bulk.bulk),
+        ("GET", "/contacts/duplicates", duplicates.index),
+        ("GET", "/contacts/merge", duplicates.new),
+        ("POST", "/contacts/merge", duplicates.merge),
         ("DELETE", "/contacts/samples", contacts.delete_samples),
         ("GET", "/contacts/{contact_id:int}", contacts.show),
         ("GET", "/contacts/{contact_id:int}/edit", contacts.edit),
         ("PUT", "/contacts/{contact_id:int}", contacts.update),
         ("DELETE", "/contacts/{contact_id:int}", contacts.delete),
         ("POST", "/undo/{batch_id:int}", undo.undo),
+        ("GET", "/activity", undo.activity),
+        ("GET", "/import", transfer.index),
+        ("POST", "/import", transfer.create),
+        ("GET", "/import/{token}", transfer.show),
+        ("POST", "/import/{token}", transfer.start),
+        ("POST", "/import/{token}/cancel", transfer.cancel),
+        ("GET", "/import/{token}/failed.csv", transfer.failed),
+        ("GET", "/contacts.csv", transfer.export_csv),
+        ("GET", "/contacts.vcf", transfer.export_vcard),
+        ("GET", "/contacts.json", transfer.export_json),
+        ("GET", "/contacts/export", transfer.export),
+        ("POST", "/contacts/export", transfer.export),
         ("GET", "/dashboard", dashboard.dashboard),
         ("GET", "/hello", hello.hello),
     ):

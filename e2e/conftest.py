@@ -141,20 +141,31 @@ def plain(new_window: Callable[..., Page]) -> Page:
     return new_window(java_script_enabled=False)
 
 
+@pytest.fixture(scope="session")
+def crowd(started: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with 120 sample contacts."""
+    folder = tmp_path_factory.mktemp("crowd")
+    with running_server(folder, CONTACTS_SAMPLE="120"):
+        return copy_database(folder / "contacts.db", folder / "crowd.db")
+
+
 @pytest.fixture
-def many(tmp_path: Path) -> Iterator[str]:
-    """The base URL of a server of its own with 120 sample contacts, in memory."""
-    with running_server(tmp_path, CONTACTS_STORE="memory:", CONTACTS_SAMPLE="120") as server:
-        yield server.url
+def many(site: str, started: Site, request: pytest.FixtureRequest) -> str:
+    """The base URL of the site, which now holds 120 sample contacts: more than two pages of the list."""
+    if not started.database:
+        pytest.skip("needs a database of its own")
+    copy_database(request.getfixturevalue("crowd"), started.database)
+    return site
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy with SQLite's online backup, which the running server notices like any other write."""
+def copy_database(source: Path, target: Path) -> Path:
+    """Copy with SQLite's online backup, which the running server notices like any other write; the target."""
     with (
         contextlib.closing(sqlite3.connect(source)) as a,
         contextlib.closing(sqlite3.connect(target, timeout=10)) as b,
     ):
         a.backup(b)
+    return target
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text()
 
@@ -29,7 +29,13 @@ def count(page: Page) -> Locator:
 
 def field(page: Page | Locator, label: str) -> Locator:
     """A field of the open form."""
-    return page.get_by_role("textbox", name=label)
+    return page.get_by_role("textbox", name=label).or_(page.get_by_role("combobox", name=label))
+
+
+def load_more(page: Page, rows: int) -> None:
+    """Come to the end of the list, where more rows load by themselves; rows: how many there are then."""
+    page.locator("#more").scroll_into_view_if_needed()
+    expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(rows)
 
 
 def open_form(page: Page) -> Locator:
@@ -60,13 +66,57 @@ def edit(page: Page, name: str) -> Locator:
 
 def save(form: Locator) -> None:
     """Save an open editor."""
-    form.get_by_role("button", name="Save").click()
+    form.get_by_role("button", name="Save", exact=True).click()
 
 
 def delete(page: Page, name: str) -> None:
     """Delete a contact by its row."""
     row(page, name).hover()
     row(page, name).get_by_role("button", name=f"Delete {name}").click()
+
+
+def search(page: Page) -> Locator:
+    """The search box."""
+    return page.get_by_role("searchbox", name="Search contacts")
+
+
+def chip(page: Page, tag: str) -> Locator:
+    """The link that narrows the list to a tag, or no longer does."""
+    return page.get_by_role("navigation", name="Filter by tag").get_by_role("link", name=tag)
+
+
+def heading(page: Page, label: str) -> Locator:
+    """The heading of a column."""
+    return page.get_by_role("columnheader", name=label)
+
+
+def box(page: Page, name: str) -> Locator:
+    """The box that selects a contact."""
+    return page.get_by_role("checkbox", name=f"Select {name}", exact=True)
+
+
+def bar(page: Page) -> Locator:
+    """What can be done with the selected contacts."""
+    return page.get_by_role("form", name="Selected contacts")
+
+
+def question(page: Page) -> Locator:
+    """The dialog that asks what an undo shall do."""
+    return page.get_by_role("dialog", name="Undo what is left?")
+
+
+def hold(page: Page, url: str, method: str = "GET") -> list[Route]:
+    """Keep the first request to an address back until it is let go."""
+    held: list[Route] = []
+
+    def decide(route: Route) -> None:
+        if route.request.method == method and not held:
+            held.append(route)
+        else:
+            route.fallback()
+
+    page.route(url, decide)
+    return held
 
 
 def toast(page: Page) -> Locator:
@@ -82,6 +132,13 @@ def status(page: Page) -> Locator:
 def alert(page: Page) -> Locator:
     """What went wrong."""
     return page.locator("#alerts")
+
+
+def edges(element: Locator) -> tuple[float, float]:
+    """Where an element begins and ends in the window, in pixels from the top."""
+    box = element.bounding_box()
+    assert box is not None, "it is not shown"
+    return box["y"], box["y"] + box["height"]
 
 
 def assert_accessible(page: Page) -> None:

@@ -249,7 +249,7 @@ def test_wrong_input_without_javascript_comes_back_on_a_whole_page(plain: Page) 
 
     form.get_by_role("button", name="Save contact").click()
 
-    expect(plain.get_by_role("navigation")).to_be_visible()
+    expect(plain.get_by_role("navigation", name="Main")).to_be_visible()
     expect(plain).to_have_title(re.compile("^Error: "))
     expect(field(form, "Email")).to_have_accessible_error_message(re.compile("valid email"))
     expect(field(form, "Name")).to_have_value("Barbara Castle")

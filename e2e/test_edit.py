@@ -5,7 +5,21 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from e2e.steps import count, delete, edit, field, ids, names, open_form, row, save, status, toast
+from e2e.steps import (
+    count,
+    delete,
+    edit,
+    field,
+    ids,
+    load_more,
+    names,
+    open_form,
+    row,
+    save,
+    search,
+    status,
+    toast,
+)
 
 
 def test_a_row_becomes_an_editor_and_the_address_says_so(page: Page) -> None:
@@ -39,12 +53,12 @@ def test_reload_and_back_show_whole_pages_while_an_editor_is_open(page: Page) ->
 
     page.reload()
     expect(page.get_by_role("form", name="Edit Grace Hopper")).to_be_visible()
-    expect(page.get_by_role("navigation")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(page.locator("#contact-rows tr")).to_have_count(12)
 
     page.go_back()
     expect(page.get_by_role("form", name="Edit Grace Hopper")).to_have_count(0)
-    expect(page.get_by_role("navigation")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(page.locator("#contact-rows tr")).to_have_count(12)
 
 
@@ -140,19 +154,26 @@ def test_two_windows_that_edit_one_contact_meet_a_conflict_that_shows_both_and_l
     other.goto("/contacts")
     mine, theirs = edit(page, "Grace Hopper"), edit(other, "Grace Hopper")
     field(theirs, "Company").fill("Theirs")
+    field(theirs, "Notes").fill("from the other window")
     save(theirs)
     expect(row(other, "Grace Hopper")).to_contain_text("Theirs")
 
     field(mine, "Company").fill("Mine")
+    field(mine, "Phone").fill("+44 20 7946 0999")
     save(mine)
 
     expect(mine).to_contain_text("Someone else changed this contact")
-    expect(mine).to_contain_text("Saved meanwhile: Theirs")
-    expect(field(mine, "Company")).to_have_value("Mine")
-    mine.get_by_role("button", name="Save mine").click()
-    expect(row(page, "Grace Hopper")).to_contain_text("Mine")
+    company = mine.get_by_role("group", name="Company")
+    expect(company.get_by_role("radio", name="Yours Mine")).to_be_checked()
+    expect(company.get_by_role("radio", name="Yours Mine")).to_be_focused()
+    expect(field(mine, "Notes")).to_have_value("from the other window")
+    expect(field(mine, "Phone")).to_have_value("+44 20 7946 0999")
+    company.get_by_role("radio", name="Theirs Theirs").check()
+    mine.get_by_role("button", name="Save both changes").click()
+    expect(row(page, "Grace Hopper")).to_contain_text("Theirs")
     other.reload()
-    expect(row(other, "Grace Hopper")).to_contain_text("Mine")
+    expect(row(other, "Grace Hopper")).to_contain_text("Theirs")
+    expect(row(other, "Grace Hopper")).to_contain_text("+44 20 7946 0999")
 
 
 def test_a_contact_deleted_in_another_window_can_be_saved_as_a_new_one(
@@ -220,20 +241,18 @@ def test_an_editor_that_is_opened_again_by_forward_meets_the_conflict_it_was_mad
     expect(field(form, "Company")).to_have_value("Mine")
     save(form)
 
-    expect(form).to_contain_text("Saved meanwhile: Theirs")
+    expect(form.get_by_role("radio", name="Theirs Theirs")).to_be_visible()
 
 
 def test_the_row_of_an_editor_on_top_does_not_come_twice_with_load_more(page: Page, many: str) -> None:
-    page.goto(f"{many}/contacts")
-    page.get_by_role("link", name="Load more").click()
-    expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(100)
+    page.goto("/contacts")
+    load_more(page, 100)
     contact = ids(page)[80].removeprefix("contact-")
 
-    page.goto(f"{many}/contacts/{contact}/edit")
+    page.goto(f"/contacts/{contact}/edit")
     expect(page.locator("#contact-rows tr.editing")).to_be_visible()
-    page.get_by_role("link", name="Load more").click()
+    load_more(page, 100)
 
-    expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(100)
     assert len(set(ids(page))) == 100
 
 
@@ -263,15 +282,17 @@ def test_wrong_input_and_a_conflict_come_back_on_whole_pages_without_javascript(
     field(form, "Email").fill("grace@")
     save(form)
     expect(field(form, "Email")).to_have_accessible_error_message(re.compile("valid email"))
-    expect(plain.get_by_role("navigation")).to_be_visible()
+    expect(plain.get_by_role("navigation", name="Main")).to_be_visible()
     field(form, "Email").fill("grace@example.com")
     save(form)
 
-    expect(form).to_contain_text("Saved meanwhile: Theirs")
+    expect(form).to_contain_text("both changes are joined below")
+    expect(field(form, "Company")).to_have_value("Theirs")
     expect(field(form, "Email")).to_have_value("grace@example.com")
-    expect(plain.get_by_role("navigation")).to_be_visible()
-    form.get_by_role("button", name="Save mine").click()
+    expect(plain.get_by_role("navigation", name="Main")).to_be_visible()
+    form.get_by_role("button", name="Save both changes").click()
     expect(row(plain, "Grace Hopper")).to_contain_text("grace@example.com")
+    expect(row(plain, "Grace Hopper")).to_contain_text("Theirs")
 
 
 def test_an_open_add_form_survives_work_on_the_list(page: Page) -> None:
@@ -283,3 +304,78 @@ def test_an_open_add_form_survives_work_on_the_list(page: Page) -> None:
     expect(count(page)).to_have_text("11")
 
     expect(field(form, "Name")).to_have_value("Barbara Castle")
+
+
+def test_keep_theirs_gives_up_what_was_typed_and_can_be_taken_back(
+    page: Page, new_window: Callable[..., Page]
+) -> None:
+    other = new_window()
+    page.goto("/contacts")
+    other.goto("/contacts")
+    mine, theirs = edit(page, "Grace Hopper"), edit(other, "Grace Hopper")
+    field(theirs, "Company").fill("Theirs")
+    save(theirs)
+    expect(row(other, "Grace Hopper")).to_contain_text("Theirs")
+    field(mine, "Company").fill("Mine")
+    save(mine)
+
+    mine.get_by_role("link", name="Keep theirs").click()
+
+    expect(row(page, "Grace Hopper")).to_contain_text("Theirs")
+    expect(toast(page)).to_contain_text("Discarded what you typed.")
+
+
+def test_cancel_after_a_search_stays_at_the_search(page: Page) -> None:
+    page.goto("/contacts")
+    form = open_form(page)
+    search(page).fill("hopper")
+    expect(page).to_have_url(re.compile(r"/contacts\?q=hopper$"))
+
+    form.get_by_role("link", name="Cancel").click()
+
+    expect(form).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"/contacts\?q=hopper$"))
+    assert names(page) == ["Grace Hopper"]
+
+
+def test_a_clash_is_decided_without_javascript(plain: Page, new_window: Callable[..., Page]) -> None:
+    plain.goto("/contacts")
+    form = edit(plain, "Grace Hopper")
+    other = new_window()
+    other.goto("/contacts")
+    theirs = edit(other, "Grace Hopper")
+    field(theirs, "Company").fill("Theirs")
+    save(theirs)
+    expect(row(other, "Grace Hopper")).to_contain_text("Theirs")
+    field(form, "Company").fill("Mine")
+    field(form, "Notes").fill("not lost")
+    save(form)
+
+    expect(form.get_by_role("radio", name="Yours Mine")).to_be_checked()
+    form.get_by_role("radio", name="Theirs Theirs").check()
+    form.get_by_role("button", name="Save both changes").click()
+
+    expect(row(plain, "Grace Hopper")).to_contain_text("Theirs")
+    plain.get_by_role("link", name="Grace Hopper", exact=True).click()
+    expect(plain.get_by_text("not lost").first).to_be_visible()
+
+
+def test_the_page_of_a_contact_shows_what_was_changed_and_leads_to_its_neighbours(page: Page) -> None:
+    page.goto("/contacts?sort=email")
+    order = names(page)
+    form = edit(page, order[1])
+    field(form, "Company").fill("COBOL Committee")
+    save(form)
+    expect(row(page, order[1])).to_contain_text("COBOL Committee")
+
+    page.get_by_role("link", name=order[1], exact=True).click()
+
+    history = page.get_by_role("region", name="History").get_by_role("listitem")
+    expect(history.first).to_contain_text("Changed")
+    expect(history.first.locator("ins")).to_have_text("COBOL Committee")
+    expect(history.last).to_contain_text("Added as a sample")
+    page.get_by_role("link", name=re.compile(f"Next ?: {re.escape(order[2])}")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(order[2])
+    page.get_by_role("link", name=re.compile(f"Previous ?: {re.escape(order[1])}")).click()
+    page.get_by_role("link", name=re.compile(f"Previous ?: {re.escape(order[0])}")).click()
+    expect(page.get_by_role("link", name="Previous")).to_have_count(0)

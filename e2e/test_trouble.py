@@ -1,23 +1,14 @@
 """When something goes wrong: a clear message, and nothing that was typed is lost."""
 
 import contextlib
+import re
 import sqlite3
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Site
-from e2e.steps import alert, count, field, open_form, row
-
-
-@pytest.fixture
-def form(page: Page) -> Page:
-    """The list with a filled-in add form."""
-    page.goto("/contacts")
-    form = open_form(page)
-    field(form, "Name").fill("Barbara Castle")
-    field(form, "Email").fill("barbara@example.com")
-    return page
+from e2e.steps import alert, count, delete, edit, field, open_form, row
 
 
 @pytest.mark.console_errors
@@ -25,28 +16,55 @@ def form(page: Page) -> Page:
     ("failure", "message"),
     [("refused", "The server cannot be reached"), ("500", "error 500"), ("offline", "You are offline")],
 )
-def test_a_save_that_fails_says_so_keeps_the_form_and_works_again(
-    form: Page, failure: str, message: str
+@pytest.mark.parametrize("opened", ["add form", "editor"])
+def test_a_save_that_fails_is_told_in_the_form_which_tries_again(
+    page: Page, opened: str, failure: str, message: str
 ) -> None:
+    page.goto("/contacts")
+    form = open_form(page) if opened == "add form" else edit(page, "Grace Hopper")
+    field(form, "Name").fill("Barbara Castle")
+    field(form, "Email").fill("barbara@example.com")
     if failure == "offline":
-        form.context.set_offline(True)
+        page.context.set_offline(True)
     else:
-        form.route(
-            "**/contacts",
+        page.route(
+            re.compile(r"/contacts(/\d+)?$"),
             lambda route: route.fulfill(status=500) if failure == "500" else route.abort("connectionrefused"),
         )
-    save = form.get_by_role("button", name="Save contact")
 
-    save.click()
+    field(form, "Email").press("Enter")
 
-    expect(alert(form)).to_contain_text(message)
-    expect(alert(form)).to_contain_text("What you typed is still here")
+    again = form.get_by_role("button", name="Try again")
+    expect(form.get_by_role("alert")).to_contain_text(message)
+    expect(form.get_by_role("alert")).to_contain_text("What you typed is still here")
+    expect(again).to_be_focused()
+    expect(field(form, "Name")).to_be_editable()
+    page.keyboard.press("Enter")
+    expect(again).to_be_focused()
+    expect(form.get_by_role("alert")).to_have_count(1)
     expect(field(form, "Name")).to_have_value("Barbara Castle")
-    form.context.set_offline(False)
-    form.unroute_all()
-    save.click()
-    expect(row(form, "Barbara Castle")).to_be_visible()
-    expect(alert(form)).to_be_empty()
+    expect(field(form, "Email")).to_have_value("barbara@example.com")
+    page.context.set_offline(False)
+    page.unroute_all()
+    again.click()
+    expect(row(page, "Barbara Castle")).to_be_visible()
+    expect(form).to_have_count(0)
+    expect(alert(page)).to_be_empty()
+
+
+@pytest.mark.console_errors
+def test_a_deletion_that_fails_says_so_in_a_message_and_leaves_the_row(page: Page) -> None:
+    page.goto("/contacts")
+    page.route("**/contacts/*", lambda route: route.abort("connectionrefused"))
+
+    delete(page, "Grace Hopper")
+
+    expect(alert(page)).to_contain_text("The server cannot be reached")
+    expect(row(page, "Grace Hopper")).to_be_visible()
+    page.unroute_all()
+    delete(page, "Grace Hopper")
+    expect(count(page)).to_have_text("11")
+    expect(alert(page)).to_be_empty()
 
 
 @pytest.mark.console_errors
@@ -62,7 +80,8 @@ def test_a_server_that_does_not_answer_is_given_up_after_a_while(page: Page) -> 
     page.clock.run_for(10_001)
 
     # A real timeout of XMLHttpRequest, which the page's clock does not drive: 10 seconds.
-    expect(alert(page)).to_contain_text("The server took too long", timeout=20_000)
+    expect(form.get_by_role("alert")).to_contain_text("may have saved this", timeout=20_000)
+    expect(form.get_by_role("button", name="Try again")).to_be_focused()
     expect(field(form, "Name")).to_have_value("Barbara Castle")
 
 
@@ -84,8 +103,10 @@ def test_a_database_that_another_program_holds_brings_the_form_back_with_a_messa
 
         expect(form.get_by_role("alert")).to_contain_text("busy", ignore_case=True, timeout=20_000)
         other.execute("ROLLBACK")
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(field(form, "Name")).to_have_value("Barbara Castle")
-    form.get_by_role("button", name="Save contact").click()
+    expect(form.get_by_role("button", name="Try again")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(count(page)).to_have_text("13")
 
 

@@ -9,9 +9,13 @@ const FORMS = "#contact-form, .editing form"; // forms that hold what a person t
 const FIELDS = "input:not([type=hidden]), textarea";
 const isTable = (element) => element?.id === "contact-table";
 
-// The element whose request is under way or was the last one.
+// A field that asks what is wrong with it, on being left. That changes nothing, and may fail silently.
+const isCheck = (element) => element?.getAttribute?.("hx-post") === "/contacts/check";
+const isMore = (element) => Boolean(element?.closest("#more"));
+
+// The element whose answer is being read.
 let sender = null;
-on("htmx:beforeSend", ({ detail }) => (sender = detail.elt));
+on("htmx:beforeOnLoad", ({ detail }) => (sender = detail.elt));
 
 // ---- Messages: the server's events become toasts, and are said to screen readers --------------
 
@@ -48,31 +52,46 @@ const contacts = (count) => `${count.toLocaleString("en")} contact${count === 1 
 // may have sent the request, and without its sender htmx loses what comes out of band.
 const afterSwap = queueMicrotask;
 
-on("contactCreated contactUpdated contactDeleted contactsImported", ({ type, detail }) => {
-  drafts.delete(sender?.id);
+on("contactCreated contactUpdated contactDeleted contactsImported", ({ detail }) => {
+  const saved = turn?.elt.id;
+  drafts.delete(saved);
   afterSwap(() => {
     toast(detail.message, detail);
     $("#alerts").replaceChildren();
     say(`${detail.message}. ${contacts(detail.count)}.`);
     document.getElementById(`contact-${detail.contact}`)?.scrollIntoView({ block: "nearest" });
-    if (type === "contactCreated" && sender?.id === "contact-form") $("#new-contact")?.focus();
+    if (saved === "contact-form") $("#new-contact")?.focus();
   });
 });
-on("problem", ({ detail }) => afterSwap(() => toast(detail.message, { problem: true })));
+on("problem", ({ detail }) => {
+  const element = sender;
+  afterSwap(() => trouble(element, detail.message));
+});
+
+// Trouble with a form is told in the form, which offers to try again; any other in a message.
+function trouble(element, message) {
+  if (isCheck(element)) return;
+  $("#question").close(); // it would hide the message
+  const form = element?.isConnected && element.matches(FORMS) ? element : null;
+  if (!form) return toast(message, { problem: true });
+  const note = $("#trouble-template").content.cloneNode(true).firstElementChild;
+  $("[data-message]", note).textContent = `${message} What you typed is still here.`;
+  for (const old of $$(".trouble", form)) old.remove();
+  form.prepend(note);
+  $("button", note).focus();
+}
 
 // What the server could not explain itself: it sends the event "problem" when it can.
-const KEPT = "What you typed is still here: please try again.";
-on("htmx:responseError", ({ detail: { xhr } }) => {
+on("htmx:responseError", ({ detail: { elt, xhr } }) => {
   if ((xhr.getResponseHeader("HX-Trigger") ?? "").includes('"problem"')) return;
-  toast(`The server could not do this (error ${xhr.status}). ${KEPT}`, { problem: true });
+  trouble(elt, `The server could not do this (error ${xhr.status}).`);
 });
-on("htmx:sendError", () =>
-  toast(`${navigator.onLine ? "The server cannot be reached." : "You are offline."} ${KEPT}`, { problem: true }));
-on("htmx:timeout", ({ detail: { requestConfig } }) =>
-  toast(requestConfig.verb === "get"
+on("htmx:sendError", ({ detail: { elt } }) =>
+  trouble(elt, navigator.onLine ? "The server cannot be reached. Please try again." : "You are offline. Please try again."));
+on("htmx:timeout", ({ detail: { elt, requestConfig } }) =>
+  trouble(elt, requestConfig.verb === "get"
     ? "The server took too long. Please try again."
-    : "The server took too long, and may have saved this nevertheless. What you typed is still here: reload the list in another window before you try again.",
-  { problem: true }));
+    : "The server took too long, and may have saved this nevertheless: look at the list in another window before you try again."));
 on("htmx:targetError", () => toast("This page is out of date. Please reload it.", { problem: true }));
 
 // A dismissed message gives the focus back to where it came from.
@@ -110,33 +129,64 @@ on("htmx:beforeSwap", ({ detail }) => {
   $("#alerts").replaceChildren();
 });
 
-// ---- Search and changes take turns --------------------------------------------------------------
+// ---- Search, filters and changes take turns -----------------------------------------------------
 
-// Both replace the table. If they overlapped, the later answer could show what the earlier one undid;
-// so a change ends a search under way, a search waits for a change, and then it starts again.
-let changing = 0;
-const search = $("#search");
-const isChange = ({ detail }) => detail.requestConfig.verb !== "get";
+// Each brings a new table or row. If they overlapped, the later answer could show what the earlier one
+// undid, or come to a table that is gone. So one is under way at a time. A change goes first: what only looks
+// for something gives way to it and starts again. What else is pressed meanwhile is pressed again later.
+let turn = null; // the request that is under way: htmx's requestConfig
+const waiting = [];
+const isSearch = ({ elt }) => elt.id === "search";
+const isChange = ({ verb }) => verb !== "get";
 on("htmx:beforeRequest", (event) => {
-  if (event.detail.elt === search && changing) event.preventDefault();
+  const { target, requestConfig } = event.detail, { elt } = requestConfig;
+  if (isCheck(elt) || isMore(elt) || !(isChange(requestConfig) || target.closest("#contact-table"))) return;
+  const other = turn;
+  if (!other || isSearch(other) || (isChange(requestConfig) && !isChange(other))) {
+    turn = requestConfig;
+    if (!other) return;
+    if (!isSearch(other)) waiting.unshift(other.elt);
+    window.htmx.trigger(other.elt, "htmx:abort");
+  } else {
+    event.preventDefault();
+    if (!isSearch(requestConfig) && !waiting.includes(elt)) waiting.push(elt);
+  }
 });
-on("htmx:beforeSend", (event) => {
-  if (!isChange(event)) return;
-  changing += 1;
-  if (search) window.htmx.trigger(search, "htmx:abort");
-});
-on("htmx:afterRequest", (event) => {
-  if (!isChange(event)) return;
-  changing -= 1;
+on("htmx:afterRequest htmx:onLoadError", ({ detail: { requestConfig } }) => {
+  if (requestConfig !== turn) return;
+  turn = null;
+  while (waiting.length && !turn) {
+    const pressed = waiting.shift(); // or what stands in its place in the new table
+    const element = pressed.isConnected ? pressed : document.getElementById(pressed.id);
+    if (element?.matches("form")) element.requestSubmit();
+    else element?.click();
+  }
+  const search = $("#search");
+  if (!search || turn || isSearch(requestConfig)) return;
   const asked = new URLSearchParams(location.search).get("q") ?? "";
-  if (search?.isConnected && !changing && $("#q").value.trim() !== asked) window.htmx.trigger(search, "submit");
+  if ($("#q").value.trim() !== asked) window.htmx.trigger(search, "submit");
 });
 
-// The number of matches is said once the list is there.
+// Back, pressed again before the page is there, and a search under way: only the last answer counts.
+let restoring = null;
+on("htmx:historyCacheMiss", ({ detail: { xhr } }) => {
+  restoring?.abort();
+  restoring = xhr;
+  if (!turn || isChange(turn)) return;
+  const { elt } = turn;
+  turn = null;
+  window.htmx.trigger(elt, "htmx:abort");
+});
+
+// The number of matches is said once the list is there, and the title says what the list is.
 on("htmx:afterSwap", ({ detail: { requestConfig, xhr } }) => {
-  if (requestConfig?.elt?.id !== "search" || xhr.status !== 200) return;
-  const total = Number($("#contact-table").dataset.total);
-  say(total ? `${contacts(total)} found.` : "No contacts found.");
+  const table = $("#contact-table");
+  if (!table || !isTable(requestConfig?.target)) return;
+  document.title = table.dataset.title;
+  if (xhr.status !== 200 || requestConfig.verb !== "get") return;
+  const total = parseInt(table.dataset.total, 10);
+  if (table.dataset.total.endsWith("+")) say(`More than ${contacts(total)} found.`);
+  else say(total ? `${contacts(total)} found.` : "No contacts found.");
 });
 
 // ---- A list of several pages stays as long as it is ---------------------------------------------
@@ -145,9 +195,122 @@ on("htmx:configRequest", ({ detail }) => {
   if (detail.verb !== "get" && isTable(detail.target)) detail.parameters.rows = $$("#contact-rows tr[id^=contact-]").length;
 });
 // A page that was opened at a contact shows it on top; its row does not come again further down.
-on("htmx:afterSwap", () => {
-  if (!sender?.closest("#more")) return;
+on("htmx:afterSwap", ({ detail: { requestConfig } }) => {
+  if (!isMore(requestConfig?.elt)) return;
   for (const row of $$("#contact-rows tr")) if (document.getElementById(row.id) !== row) row.remove();
+});
+
+// ---- A field says what is wrong with it as soon as it is left ------------------------------------
+
+// Not while its form is on its way: the answer to that says it, too.
+on("htmx:beforeRequest", (event) => {
+  if (isCheck(event.detail.elt) && event.detail.elt.form.ariaBusy) event.preventDefault();
+});
+// A message that comes while a mouse button is down would move the page away from under it, and the
+// click would be lost. Then the field asks again afterwards.
+let isDown = false;
+const late = new Set();
+on("pointerdown", ({ button }) => (isDown = button === 0));
+on("pointerup pointercancel", () => {
+  isDown = false;
+  for (const field of late) window.htmx.trigger(field, "change");
+  late.clear();
+});
+on("htmx:beforeSwap", ({ detail }) => {
+  if (!isDown || !isCheck(detail.requestConfig?.elt)) return;
+  detail.shouldSwap = false;
+  late.add(detail.requestConfig.elt);
+});
+on("htmx:afterSettle", () => {
+  for (const message of $$(".error")) {
+    const field = document.getElementById(message.id.replace(/-error$/, ""));
+    if (message.textContent.trim()) field?.setAttribute("aria-invalid", "true");
+    else field?.removeAttribute("aria-invalid");
+  }
+});
+
+// ---- Selecting rows ------------------------------------------------------------------------------
+
+const boxes = () => $$("#contact-rows .pick input");
+const selected = () => boxes().filter((box) => box.checked);
+let lastBox = null; // a click with Shift selects all rows from here
+
+function showSelection() {
+  const bulk = $("#bulk");
+  if (!bulk) return;
+  const chosen = selected(), every = $("[data-select-all]"), { all } = bulk.elements;
+  const shown = boxes().length, matching = $("#contact-table").dataset.total, total = parseInt(matching, 10);
+  every.hidden = !shown;
+  every.checked = chosen.length > 0 && chosen.length === shown;
+  every.indeterminate = chosen.length > 0 && chosen.length < shown;
+  // "All that match" is offered once all that are shown are selected and there are more.
+  const more = every.checked && (matching.endsWith("+") || total > shown);
+  if (!more) all.checked = false;
+  const everyOne = total.toLocaleString("en") + (matching.endsWith("+") ? "+" : "");
+  $(".bulk__all", bulk).hidden = !more;
+  $("[data-matching]", bulk).textContent = everyOne;
+  $("[data-selected]", bulk).textContent =
+    all.checked ? `All ${everyOne} selected` : `${chosen.length.toLocaleString("en")} selected`;
+  $("[data-merge]", bulk).hidden = all.checked || chosen.length < 2 || chosen.length > 20;
+}
+function saySelection() {
+  showSelection();
+  say(selected().length ? `${$("[data-selected]").textContent}.` : "Nothing selected.");
+}
+function clearSelection() {
+  const inBar = document.activeElement.closest("#bulk");
+  for (const box of boxes()) box.checked = false;
+  saySelection();
+  if (inBar) $("h1").focus({ preventScroll: true }); // the bar is gone
+}
+on("click", ({ target, shiftKey }) => {
+  if (target.closest("[data-clear-selection]")) return clearSelection();
+  if (!target.matches("#contact-rows .pick input")) return;
+  const list = boxes();
+  if (shiftKey && lastBox?.isConnected) {
+    const [from, to] = [list.indexOf(lastBox), list.indexOf(target)].sort((a, b) => a - b);
+    for (const other of list.slice(from, to + 1)) other.checked = target.checked;
+  }
+  lastBox = target;
+});
+on("change", ({ target }) => {
+  if (target.matches("[data-select-all]")) for (const box of boxes()) box.checked = target.checked;
+  if (target.matches(".pick input, .bulk__all input")) saySelection();
+});
+// A new table keeps the selection of the rows that are still in it; "all that match" were others there.
+let kept = new Set();
+on("htmx:beforeSwap", () => (kept = new Set(selected().map((box) => box.value))));
+on("htmx:afterSwap", ({ detail: { requestConfig } }) => {
+  const all = $("#bulk")?.elements.all;
+  if (!all) return;
+  if (!isMore(requestConfig?.elt)) all.checked &&= !isTable(requestConfig?.target);
+  for (const box of boxes()) box.checked = all.checked || kept.has(box.value);
+  showSelection();
+});
+// What a plain form sends goes with the list that is shown now, as what htmx sends does.
+on("submit", ({ target, submitter }) => {
+  if (!target.matches("#bulk") || !submitter?.hasAttribute("formaction")) return;
+  submitter.formAction = submitter.formAction.split("?")[0] + location.search;
+});
+on("click", ({ target }) => {
+  const menu = $("details.menu[open]");
+  if (menu && (!menu.contains(target) || target.closest("button"))) menu.open = false;
+});
+showSelection();
+
+// ---- Questions: what an undo can still do --------------------------------------------------------
+
+const question = $("#question");
+on("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target === question && !question.open) question.showModal();
+});
+on("click", (event) => {
+  if (!event.target.closest("#question [data-close]")) return;
+  event.preventDefault();
+  question.close();
+});
+on("htmx:beforeOnLoad", ({ detail: { elt } }) => {
+  if (question.contains(elt)) question.close();
 });
 
 // ---- Nothing typed is lost ----------------------------------------------------------------------
@@ -200,7 +363,10 @@ on("htmx:beforeSend htmx:afterRequest", ({ type, detail: { elt } }) => {
   if (!elt.matches(FORMS)) return;
   const sending = type === "htmx:beforeSend";
   elt.ariaBusy = sending ? "true" : null;
-  for (const field of $$(FIELDS, elt)) field.readOnly = sending;
+  for (const field of $$(FIELDS, elt)) {
+    field.readOnly = sending;
+    if (sending) window.htmx.trigger(field, "htmx:abort"); // its check
+  }
 });
 
 // "New contact" while the form is open goes to the form instead of emptying it.
@@ -230,13 +396,21 @@ on("click", (event) => {
   if (!isNew) return; // htmx asks for the row
   event.preventDefault();
   form.remove();
-  history.pushState({ htmx: true }, "", cancel.href);
+  // A search may have left its address meanwhile.
+  if (location.pathname === "/contacts/new") history.pushState({ htmx: true }, "", `/contacts${location.search}`);
   opener().focus();
 });
 on("keydown", (event) => {
   // While a word is composed, in Japanese for example, Escape belongs to the keyboard.
   if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || event.keyCode === 229) return;
-  $("[data-cancel]", event.target.closest(FORMS) ?? document.createElement("form"))?.click();
+  const form = event.target.closest(FORMS), menu = event.target.closest("details.menu[open]");
+  if (form) return $("[data-cancel]", form)?.click();
+  if (menu) {
+    menu.open = false;
+    return $("summary", menu).focus();
+  }
+  if ($("dialog[open]") || event.target.matches("#q") && event.target.value) return; // those have their own
+  if (selected().length) clearSelection();
 });
 
 // Leaving the page with unsaved typing asks first; a form that leaves by being sent may go.
@@ -250,16 +424,85 @@ window.addEventListener("beforeunload", (event) => {
 
 // ---- Focus: after a change it is where the next step is -----------------------------------------
 
-let place = null; // the row that a request came from, counted from the top
-on("htmx:beforeSend", ({ detail: { elt } }) => {
-  const row = elt.closest("#contact-rows > tr:not(.editing)");
-  place = row ? $$("#contact-rows > tr").indexOf(row) : null;
+const ROWS = "#contact-rows > tr";
+let left = null; // the row that held the focus, or sent the request, and what of it
+
+on("htmx:beforeSwap", ({ detail: { requestConfig } }) => {
+  const elt = requestConfig?.elt;
+  if (!elt || isCheck(elt)) return;
+  const focused = document.activeElement;
+  // More rows that come by themselves leave the focus alone.
+  const from = elt.closest("#bulk") ? selected()[0] : focused.closest(ROWS) ? focused : isMore(elt) ? null : elt;
+  const row = from?.closest(`${ROWS}:not(.editing)`);
+  const control = isMore(from) || elt.closest("#bulk") ? ".person__name"
+    : [".person__name", ".pick input"].find((part) => from?.matches(part)) ?? ".actions a";
+  left = row ? { id: row.id, place: $$(ROWS).indexOf(row), control } : null;
 });
-on("htmx:afterSettle", () => {
-  if (document.activeElement !== document.body) return;
-  const rows = $$("#contact-rows > tr");
-  const row = place === null ? null : rows[Math.min(place, rows.length - 1)];
-  const next = row && ($(sender?.closest("#more") ? ".person__name" : ".actions a", row) ?? $("a", row));
+on("htmx:afterSettle", ({ detail: { requestConfig } }) => {
+  const focused = document.activeElement;
+  if (isCheck(requestConfig?.elt) || (focused !== document.body && focused.checkVisibility())) return;
+  if (isMore(requestConfig?.elt) && !left) return;
+  const rows = $$(ROWS);
+  const row = left && (rows.find(({ id }) => id === left.id && id !== "more") ?? rows[Math.min(left.place, rows.length - 1)]);
+  const next = row && ($(left.control, row) ?? $("a", row));
   (next ?? $("h1")).focus({ preventScroll: true });
-  place = null;
+});
+
+// ---- Keys ----------------------------------------------------------------------------------------
+
+// Each presses what a mouse would. They rest while a person types, and can be switched off for good
+// (WCAG 2.2, 2.1.4), as those who speak to their computer must.
+const row = () => document.activeElement.closest("#contact-rows > tr:not(.more)");
+const press = (selector, root = document) => root && $(selector, root)?.click();
+function move(step) {
+  const rows = $$("#contact-rows > tr:not(.editing, .more)");
+  const next = row() ? rows[rows.indexOf(row()) + step] : rows.at(step > 0 ? 0 : -1);
+  const link = next && $(".person__name", next);
+  link?.focus();
+  link?.scrollIntoView({ block: "nearest" });
+  return Boolean(link);
+}
+const KEYS = {
+  "/": () => {
+    $("#q")?.focus();
+    $("#q")?.select();
+  },
+  n: () => ($("#new-contact") ? press("#new-contact") : location.assign("/contacts/new")),
+  j: () => move(1) || press("a[rel=next]"),
+  k: () => move(-1) || press("a[rel=prev]"),
+  e: () => press(row() ? ".actions a" : ".card__actions a", row() ?? document),
+  u: () => press("#toasts form button"),
+  "?": () => $("#keys").showModal(),
+  Delete: () => {
+    if (selected().length) press("#bulk button[value=delete]");
+    else press(row() ? ".actions button" : ".card__actions button", row() ?? document);
+  },
+};
+const shortcuts = $("[data-shortcuts]");
+shortcuts.checked = localStorage.getItem("shortcuts") !== "off";
+shortcuts.addEventListener("change", () => localStorage.setItem("shortcuts", shortcuts.checked ? "on" : "off"));
+// A link that is opened in a new tab or window is not htmx's.
+document.addEventListener("click", (event) => {
+  if ((event.ctrlKey || event.metaKey || event.shiftKey) && event.target.closest("a[href]")) event.stopPropagation();
+}, { capture: true });
+on("keydown", (event) => {
+  const { key, target, shiftKey } = event;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!shortcuts.checked || $("dialog[open]")) return;
+  if (key === "ArrowDown" && target.matches("#q")) { // from the search to what it found
+    if (move(1)) event.preventDefault();
+    return;
+  }
+  if (target.closest("textarea, select, [contenteditable], input:not([type=checkbox])")) return;
+  if (key === "x" || key === "X") {
+    const box = row() && $(".pick input", row());
+    box?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey }));
+    return;
+  }
+  const arrow = { ArrowDown: "j", ArrowUp: "k" }[key];
+  if (arrow && !row()) return; // there it scrolls, as everywhere
+  const action = KEYS[arrow ?? key];
+  if (!action) return;
+  event.preventDefault();
+  action();
 });

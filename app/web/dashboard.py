@@ -18,6 +18,7 @@ from app.contacts.listing import Statistics
 from app.settings import Settings
 from app.store import ContactStore, StoreUnavailable
 from app.web.draining import rest
+from app.web.threads import on_thread
 
 SLOWEST = 10.0  # seconds that ?slow= may ask for
 ACTIVITY_LENGTH = 12
@@ -60,24 +61,12 @@ async def _section[T](
             await rest(delay)  # cut short when the worker is asked to stop
         if fails:
             raise RuntimeError(f"the section {name} was asked to fail")
-        return Section(name, await _in_thread(load, store))
+        return Section(name, await on_thread(load, store))
     except StoreUnavailable as unavailable:
         return Section(name, problem=str(unavailable))
     except Exception:
         log.exception("dashboard section %s failed", name)
         return Section(name, problem="This section could not be loaded.")
-
-
-async def _in_thread[T](load: Callable[[], T], store: ContactStore) -> T:
-    """Run what may take longer than a request should wait, on a thread that leaves no connection behind."""
-
-    def work() -> T:
-        try:
-            return load()
-        finally:
-            store.close_worker()
-
-    return await asyncio.to_thread(work)
 
 
 async def _as_ready[T](tasks: Sequence[Awaitable[T]]) -> AsyncIterator[T]:

@@ -46,7 +46,7 @@ def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
         case NoSuchBatch():
             return 404, str(error), {}
         case EditConflict():
-            return 409, "A contact has changed since, so this cannot be undone.", {}
+            return 409, "A contact has changed meanwhile. Please look at it again.", {}
         case InvalidContact(errors=errors):
             return 409, "This cannot be done: " + " ".join(errors.values()), {}
         case StoreUnavailable():

@@ -1,14 +1,24 @@
-"""What templates call: links that keep the list, avatars, dates."""
+"""What templates call: links that keep the list, avatars, dates, what a search matched, what changed."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
+from html import escape
 from urllib.parse import quote
 
-from app.contacts.contact import now
-from app.contacts.listing import ListQuery
+from kida import Markup
+
+from app.contacts.changes import Change
+from app.contacts.contact import FIELDS, now
+from app.contacts.listing import ListQuery, marked
+from app.web.editor import LABELS, text_of
 
 HUES = 12
+CHIPS = 12  # tags that the list offers at once; the others unfold
+SNIPPET = 60  # characters of the notes around what a search matched
+_SORTED = {"name": "", "email": "by email", "company": "by company", "updated": "by newest change"}
 
 
 def link(path: str, query: ListQuery, **changes: object) -> str:
@@ -72,4 +82,123 @@ def dial(phone: str) -> str:
     return ("+" if number.startswith("+") else "") + "".join(char for char in number if char.isdecimal())
 
 
-GLOBALS = (link, initials, hue, ago, day, number, percent, mailto, dial)
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A tag that the list can be narrowed to. url: the list with it, or without it when it is chosen."""
+
+    tag: str
+    contacts: int
+    chosen: bool
+    url: str
+
+    @property
+    def id(self) -> str:
+        """An id that stays the same from one answer to the next, so that the focus does."""
+        return f"tag-{blake2s(self.tag.casefold().encode(), digest_size=4).hexdigest()}"
+
+
+def chips(tags: Sequence[tuple[str, int]], query: ListQuery) -> tuple[list[Chip], list[Chip]]:
+    """The tags to filter by: those to show, which are the most used and the chosen ones, and the rest."""
+    chosen = {tag.casefold(): tag for tag in query.tags}
+    known = {tag.casefold() for tag, _ in tags}
+    tags = [*tags, *((tag, 0) for key, tag in chosen.items() if key not in known)]
+    shown: list[Chip] = []
+    rest: list[Chip] = []
+    for place, (tag, contacts) in enumerate(tags):
+        key = tag.casefold()
+        others = tuple(other for other in query.tags if other.casefold() != key)
+        wanted = others if key in chosen else (*others, tag)
+        chip = Chip(tag, contacts, key in chosen, link("/contacts", query, tags=wanted, after=None))
+        (shown if place < CHIPS or chip.chosen else rest).append(chip)
+    return shown, rest
+
+
+def list_title(query: ListQuery) -> str:
+    """The list in words for the title of the window: `“ada”, Work, by company · Contacts`."""
+    parts = [f"“{query.text}”"] if query.text else []
+    parts += query.tags
+    order = _SORTED[query.sort]
+    if query.descending != (query.sort == "updated"):
+        order = {"name": "Z to A", "updated": "by oldest change"}.get(query.sort, f"{order}, backwards")
+    parts += filter(None, [order])
+    return f"{', '.join(parts)} · Contacts" if parts else "Contacts"
+
+
+def mark(text: str, wanted: tuple[str, ...]) -> Markup | str:
+    """A text with what a search matched in `<mark>`. wanted: the terms of the search."""
+    if not wanted or not text:
+        return text
+    return Markup(
+        "".join(
+            f"<mark>{escape(piece)}</mark>" if hit else escape(piece) for piece, hit in marked(text, wanted)
+        )
+    )
+
+
+def snippet(notes: str, wanted: tuple[str, ...]) -> Markup | str:
+    """The part of the notes that a search matched, "" when it matched none of it."""
+    if not wanted or not notes:
+        return ""
+    pieces = marked(notes, wanted)
+    first = next((place for place, (_, hit) in enumerate(pieces) if hit), None)
+    if first is None:
+        return ""
+    found = sum(len(piece) for piece, _ in pieces[:first])
+    start = max(min(found - SNIPPET // 3, len(notes) - SNIPPET), 0)
+    end = start + SNIPPET
+    shown: list[str] = []
+    at = 0
+    for piece, hit in pieces:
+        part = piece[max(start - at, 0) : max(end - at, 0)]
+        at += len(piece)
+        if part:
+            shown.append(f"<mark>{escape(part)}</mark>" if hit else escape(part))
+    return Markup(f"{'…' if start else ''}{''.join(shown)}{'…' if end < len(notes) else ''}")
+
+
+def happened(change: Change) -> str:
+    """What a change did to its contact, in a word or two for its history."""
+    if change.before is None:
+        made = {"import": "Imported", "sample": "Added as a sample", "undo": "Restored"}
+        return made.get(change.kind, "Added")
+    if change.after is None:
+        return {"undo": "Removed by undo", "merge": "Merged into another contact"}.get(change.kind, "Deleted")
+    done = {"import": "Updated by an import", "merge": "Merged with another contact", "undo": "Undone"}
+    return done.get(change.kind, "Changed")
+
+
+def differences(change: Change) -> list[tuple[str, str, str]]:
+    """What a change wrote, as (label, before, after) of each field; empty unless it changed a contact."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return []
+    return [
+        (LABELS[name], text_of(before, name), text_of(after, name))
+        for name in FIELDS
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def field_labels(names: Sequence[str], but: Sequence[str] = ()) -> str:
+    """Field names, some left out, as a person reads them: `phone, notes`."""
+    return ", ".join(LABELS[name].lower() for name in names if name not in but)
+
+
+GLOBALS = (
+    link,
+    initials,
+    hue,
+    ago,
+    day,
+    number,
+    percent,
+    mailto,
+    dial,
+    chips,
+    list_title,
+    mark,
+    snippet,
+    happened,
+    differences,
+    field_labels,
+)

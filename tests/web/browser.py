@@ -5,7 +5,7 @@ a link or sends a form proves that the markup and the handler fit together.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -20,6 +20,7 @@ from tests.web.markup import Element, assert_works_without_script, parse
 HOST = "http://testserver"
 FORM = "application/x-www-form-urlencoded"
 
+Typed = str | list[str]  # what is typed into a field, or which values of a name are chosen
 Serve = Callable[[ContactStore], Awaitable[TestClient]]  # starts the app on a store
 
 
@@ -104,23 +105,38 @@ class Browser:
         """Click a link."""
         return await self._go("GET", link["href"])
 
-    async def submit(self, form: Element, **typed: str) -> Answer:
-        """Send a form, after typing something into its fields."""
-        fields, action = form.fields | typed, form.attrs.get("action") or self.url
-        if form.attrs.get("method", "get") == "get":
-            return await self._go("GET", f"{action.partition('?')[0]}?{urlencode(fields)}")
-        return await self._go("POST", action, urlencode(fields).encode())
+    async def submit(self, form: Element, **typed: Typed) -> Answer:
+        """Send a form, or press one of its buttons, after typing something into its fields."""
+        form, button = _form_and_button(form)
+        action = button.get("formaction") or form.attrs.get("action") or self.url
+        fields = encoded(form.fields | typed | _pressed(button))
+        if (button.get("formmethod") or form.attrs.get("method", "get")) == "get":
+            return await self._go("GET", f"{action.partition('?')[0]}?{fields}")
+        return await self._go("POST", action, fields.encode())
 
-    async def post(self, url: str, **fields: str) -> Answer:
+    async def post(self, url: str, **fields: Typed) -> Answer:
         """Send fields that are on no page."""
-        return await self._go("POST", url, urlencode(fields).encode())
+        return await self._go("POST", url, encoded(fields).encode())
 
-    async def _go(self, method: str, url: str, body: bytes = b"", via: str = "") -> Answer:
+    async def upload(self, form: Element, name: str, content: bytes) -> Answer:
+        """Choose a file in the only file field of a form, and send it."""
+        assert (form["method"], form["enctype"]) == ("post", "multipart/form-data")
+        field = form.one("input", type="file")["name"]
+        head = (
+            f'--cut\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = head.encode() + content + b"\r\n--cut--\r\n"
+        return await self._go("POST", form["action"], body, content_type="multipart/form-data; boundary=cut")
+
+    async def _go(
+        self, method: str, url: str, body: bytes = b"", via: str = "", content_type: str = FORM
+    ) -> Answer:
         headers = {"sec-fetch-site": "same-origin"}
         if self._cookies:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         if method == "POST":
-            headers["content-type"] = FORM
+            headers["content-type"] = content_type
         answer = Answer.of(await self._client.request(method, decoded(url), headers=headers, body=body), via)
         if cookie := answer.header("Set-Cookie"):
             name, _, value = cookie.partition(";")[0].partition("=")
@@ -138,14 +154,18 @@ class Htmx:
         self.url = "/contacts"
         self._client = client
 
-    async def ask(self, method: str, url: str, sender: str = "", **fields: str) -> Answer:
-        """Send a request as htmx does. sender: the id of the element that sends it."""
+    async def ask(
+        self, method: str, url: str, sender: str = "", sender_name: str = "", **fields: Typed
+    ) -> Answer:
+        """Send a request as htmx does. sender, sender_name: id and name of the element that sends it."""
         headers = {"hx-request": "true", "hx-current-url": HOST + self.url, "sec-fetch-site": "same-origin"}
         if sender:
             headers["hx-trigger"] = sender
+        if sender_name:
+            headers["hx-trigger-name"] = sender_name
         if method != "GET":
             headers["content-type"] = FORM
-        body = urlencode(fields).encode()
+        body = encoded(fields).encode()
         answer = Answer.of(await self._client.request(method, decoded(url), headers=headers, body=body))
         self.url = answer.header("HX-Push-Url") or self.url
         return answer
@@ -154,16 +174,40 @@ class Htmx:
         """Ask for a fragment."""
         return await self.ask("GET", url)
 
-    async def send(self, element: Element, **typed: str) -> Answer:
-        """Do what the hx- attributes of a link or form say, after typing something into its fields."""
+    async def send(self, element: Element, **typed: Typed) -> Answer:
+        """Do what the hx- attributes of a link, form, button or field say, after typing into the fields."""
         [(verb, url)] = element.requests
-        fields = element.fields | typed
+        form, button = (element, {}) if element.tag == "a" else _form_and_button(element)
+        fields = form.fields | typed | _pressed(button)
+        params = element.attrs.get("hx-params", "not ")
+        assert params.startswith("not "), f"hx-params={params!r} is not understood here"
+        left_out = params.removeprefix("not ").split(",")
+        fields = {name: value for name, value in fields.items() if name not in left_out}
         if verb == "get" and fields:
-            url, fields = f"{url}{'&' if '?' in url else '?'}{urlencode(fields)}", {}
-        return await self.ask(verb.upper(), url, element.attrs.get("id", ""), **fields)
+            url, fields = f"{url}{'&' if '?' in url else '?'}{encoded(fields)}", {}
+        sender, sender_name = element.attrs.get("id", ""), element.attrs.get("name", "")
+        return await self.ask(verb.upper(), url, sender, sender_name, **fields)
+
+
+def encoded(fields: Mapping[str, Typed]) -> str:
+    """Fields as a form sends them."""
+    return urlencode(fields, doseq=True)
 
 
 def decoded(url: str) -> str:
     """A URL as a server hands it to the app: the path decoded, the query as it came, no fragment."""
     parts = urlsplit(url)
     return unquote(parts.path) + (f"?{parts.query}" if parts.query else "")
+
+
+def _form_and_button(element: Element) -> tuple[Element, dict[str, str]]:
+    """The form that an element sends, and the attributes of the button that sends it."""
+    if element.tag == "form":
+        return element, {}
+    assert element.owner, f"{element} belongs to no form"
+    return element.owner, element.attrs if element.tag == "button" else {}
+
+
+def _pressed(button: dict[str, str]) -> dict[str, str]:
+    """What a button adds to the fields of its form."""
+    return {button["name"]: button.get("value", "")} if "name" in button else {}

@@ -46,7 +46,7 @@ def shelf() -> Shelf:
 @pytest.fixture(scope="session")
 def app(shelf: Shelf) -> App:
     """The app as `python -m app serve` makes it."""
-    return create_app(Settings(), cast("ContactStore", shelf))
+    return create_app(Settings(store="memory:"), cast("ContactStore", shelf))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"})
 CONTROLS = frozenset({"input", "select", "textarea"})
+INLINE = frozenset({"a", "b", "bdi", "del", "em", "ins", "mark", "span", "strong"})
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -22,12 +23,18 @@ class BadMarkup(AssertionError):
 
 @dataclass(eq=False)
 class Element:
-    """One element and what it holds. The root of a document or fragment has no tag."""
+    """One element and what it holds. The root of a document or fragment has no tag.
+
+    controls: of a form, its fields and buttons, those with a `form` attribute elsewhere, too.
+    owner: of a field or button, its form; None for none.
+    """
 
     tag: str
     attrs: dict[str, str] = field(default_factory=dict)
     parent: Element | None = field(default=None, repr=False)
     children: list[Element | str] = field(default_factory=list, repr=False)
+    controls: list[Element] = field(default_factory=list, repr=False)
+    owner: Element | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> str:
         """The value of an attribute that must be there; "" for one without a value."""
@@ -80,10 +87,21 @@ class Element:
 
     def form(self, button: str) -> Element:
         """The form that this button sends."""
-        element: Element | None = self.button(button)
-        while element is not None and element.tag != "form":
+        owner = self.button(button).owner
+        assert owner, f"the button {button!r} belongs to no form"
+        return owner
+
+    def within(self, tag: str) -> Element:
+        """The innermost element with this tag that this one is or is in."""
+        element = self.around(tag)
+        assert element, f"{self} is in no {tag}"
+        return element
+
+    def around(self, tag: str) -> Element | None:
+        """The innermost element with this tag that this one is or is in; None for none."""
+        element: Element | None = self
+        while element is not None and element.tag != tag:
             element = element.parent
-        assert element, f"the button {button!r} is in no form"
         return element
 
     def box(self, label: str) -> Element:
@@ -135,12 +153,29 @@ class Element:
         """What a form field holds."""
         if self.tag == "textarea":
             return self.raw_text.removeprefix("\n")  # HTML ignores the first line break
+        if self.tag == "select":
+            options = self.all("option")
+            return next((option for option in options if "selected" in option), options[0])["value"]
         return self.attrs.get("value", "")
 
     @property
-    def fields(self) -> dict[str, str]:
-        """What a form sends: name and value of each field."""
-        return {box["name"]: box.value for box in self.walk() if box.tag in CONTROLS and "name" in box}
+    def fields(self) -> dict[str, str | list[str]]:
+        """What a form sends: name and value of each field; the values when several have one name.
+
+        A box that is not ticked is left out; a button is sent only by pressing it.
+        """
+        fields: dict[str, str | list[str]] = {}
+        for box in self.controls:
+            if box.tag == "button" or "name" not in box or "disabled" in box:
+                continue
+            if box.attrs.get("type") in ("checkbox", "radio") and "checked" not in box:
+                continue
+            known = fields.get(box["name"])
+            if known is None:
+                fields[box["name"]] = box.value
+            else:
+                fields[box["name"]] = [*([known] if isinstance(known, str) else known), box.value]
+        return fields
 
     def _named(self, tag: str, name: str) -> Element:
         named = [
@@ -153,7 +188,7 @@ class Element:
         if self.attrs.get("aria-hidden") == "true" or self.is_inert:
             return ""
         inside = "".join(child if isinstance(child, str) else child._shown() for child in self.children)
-        return inside if self.tag in ("bdi", "em", "b", "span", "a", "") else f" {inside} "
+        return inside if self.tag in INLINE or not self.tag else f" {inside} "
 
 
 def parse(html: str) -> Element:
@@ -166,11 +201,15 @@ def parse(html: str) -> Element:
     ids = Counter(element["id"] for element in reader.root.walk() if "id" in element)
     if twice := [value for value, times in ids.items() if times > 1]:
         raise BadMarkup(f"ids used twice: {twice}")
+    _give_forms_their_controls(reader.root)
     return reader.root
 
 
 def assert_works_without_script(element: Element) -> None:
-    """What htmx sends from an element must be a link, or a form that does the same by itself."""
+    """What htmx sends from an element must be a link, or a form or its button that does the same by itself.
+
+    A field may ask what is wrong with it: its form says so when it is sent.
+    """
     if not element.requests:
         return
     [(verb, url)] = element.requests
@@ -180,13 +219,30 @@ def assert_works_without_script(element: Element) -> None:
         assert verb == "get", f"{element} changes something"
         assert element["href"].startswith("/")
         return
-    assert element.tag == "form", f"{element} does nothing without script"
-    method = element.attrs.get("method", "get")
-    assert element.fields.get("_method", method).lower() == verb, (
+    if element.tag in CONTROLS and url == "/contacts/check":
+        return
+    assert element.tag in ("form", "button"), f"{element} does nothing without script"
+    form = element if element.tag == "form" else element.owner
+    assert form, f"{element} belongs to no form"
+    method = element.attrs.get("formmethod") or form.attrs.get("method", "get")
+    assert str(form.fields.get("_method", method)).lower() == verb, (
         f"{element} does something else without script"
     )
     assert method in ("get", "post")
-    assert urlsplit(element["action"]).path == urlsplit(url).path
+    action = element.attrs.get("formaction") or form["action"]
+    assert urlsplit(action).path == urlsplit(url).path
+
+
+def _give_forms_their_controls(root: Element) -> None:
+    """HTML's form owner: the form that `form` names, else the form around."""
+    elements = list(root.walk())
+    forms = {form["id"]: form for form in elements if form.tag == "form" and "id" in form}
+    for control in elements:
+        if control.tag not in CONTROLS and control.tag != "button":
+            continue
+        control.owner = forms.get(control["form"]) if "form" in control else control.around("form")
+        if control.owner:
+            control.owner.controls.append(control)
 
 
 class _Reader(HTMLParser):

@@ -2,8 +2,11 @@
 
 import pytest
 
+from app.contacts.changes import Batch
+from app.contacts.contact import Contact, ContactDraft
 from app.contacts.listing import ListQuery
 from app.store import ContactStore
+from app.store.memory import MemoryStore
 from app.store.sqlite import SQLiteStore
 from tests.making import add
 from tests.web.browser import Answer, Browser, Htmx, Serve
@@ -40,7 +43,7 @@ async def test_the_form_has_a_page_of_its_own_above_the_list(plain: Browser, sto
     form = page.dom.id("contact-form")
     assert page.is_page
     assert page.names == ["Ada Lovelace"]
-    assert form.fields == dict.fromkeys(LABELS, "")
+    assert form.fields == dict.fromkeys(LABELS, "") | {"contact": "0"}
     assert "autofocus" in form.box("Name")
 
 
@@ -236,11 +239,12 @@ async def test_an_email_that_somebody_has_is_refused_with_their_name(
     whole = await plain.submit(page.dom.id("contact-form"), name="Ada Two", email="ADA@example.com")
     alone = await htmx.ask("POST", "/contacts", name="Ada Two", email="ADA@example.com")
 
+    taken = "Ada Lovelace has this email address already. Enter another one."
     for back in (whole, alone):
         assert back.status == 422
-        assert (
-            back.dom.complaint("Email") == "Ada Lovelace has this email address already. Enter another one."
-        )
+        assert back.dom.complaint("Email") == f"{taken} Open Ada Lovelace (in a new window)"
+        assert back.dom.link("Open Ada Lovelace (in a new window)")["href"] == "/contacts/1"
+        assert back.dom.link("Open Ada Lovelace (in a new window)")["target"] == "_blank"
         assert back.dom.box("Email").value == "ADA@example.com"
     assert store.count() == 1
 
@@ -312,3 +316,47 @@ async def test_nothing_typed_is_lost_when_not_even_the_list_can_be_read(
     assert whole.is_page
     _assert_filled_in(whole, TYPED)
     _assert_filled_in(alone, TYPED)
+
+
+# ---- a mistake of ours
+
+
+class Broken(MemoryStore):
+    """A store with a mistake in it."""
+
+    def add(self, draft: ContactDraft) -> tuple[Contact, Batch]:
+        raise RuntimeError("a mistake of the house")
+
+
+async def test_nothing_typed_is_lost_when_the_mistake_is_ours(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await serve(Broken())
+    plain, htmx = Browser(client), Htmx(client)
+    page = await plain.open("/contacts/new")
+
+    whole = await plain.submit(page.dom.id("contact-form"), **TYPED)
+    alone = await htmx.send(page.dom.id("contact-form"), **TYPED)
+
+    for back in (whole, alone):
+        form = back.dom.id("contact-form")
+        assert back.status == 500
+        assert form.one(role="alert").text == (
+            "Something went wrong on our side, and nothing was saved. What you typed is still here."
+        )
+        assert [box.text for box in form.walk() if "autofocus" in box] == ["Try again"]
+        _assert_filled_in(back, TYPED)
+    assert whole.is_page
+    assert (alone.header("HX-Retarget"), alone.header("HX-Reswap")) == ("#form-section", "innerHTML")
+    assert "a mistake of the house" in caplog.text
+    assert [value for value in TYPED.values() if value.strip() in caplog.text] == []
+
+
+async def test_the_form_can_be_sent_again_once_the_mistake_is_gone(serve: Serve) -> None:
+    htmx = Htmx(await serve(Broken()))
+    back = await htmx.ask("POST", "/contacts", **TYPED)
+
+    await serve(MemoryStore())
+    saved = await htmx.send(back.swapped)
+
+    assert saved.names == ["Grace Hopper"]

@@ -129,9 +129,9 @@ class Waiting(MemoryStore):
         self.shell_seen = threading.Event()
         self.activity_seen = threading.Event()
 
-    def batches(self, limit: int = 20) -> Sequence[Batch]:
+    def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
         assert self.shell_seen.wait(10)
-        return super().batches(limit)
+        return super().batches(limit, before)
 
     def statistics(self) -> Statistics:
         assert self.activity_seen.wait(10)

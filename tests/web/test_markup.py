@@ -78,3 +78,30 @@ def test_links_and_forms_that_work_by_themselves_pass(html: str) -> None:
 def test_what_needs_script_does_not_pass(html: str) -> None:
     with pytest.raises(AssertionError):
         assert_works_without_script(parse(html).roots[0])
+
+
+def test_a_form_sends_the_fields_that_belong_to_it() -> None:
+    dom = parse(
+        '<form id="a"><input name="n" value="1"><input name="other" form="b"><button name="do"></button>'
+        '<input name="off" disabled></form><input name="n" value="2" form="a"><form id="b"></form>'
+        '<input name="alone"><input name="lost" form="nowhere">'
+    )
+
+    assert dom.id("a").fields == {"n": ["1", "2"]}
+    assert dom.id("b").fields == {"other": ""}
+
+
+def test_a_form_sends_only_what_is_ticked_and_chosen() -> None:
+    dom = parse(
+        '<form><input type="checkbox" name="id" value="1"><input type="checkbox" name="id" value="2" checked>'
+        '<input type="radio" name="r" value="a"><input type="radio" name="r" value="b" checked>'
+        '<select name="s"><option value="p"></option><option value="q" selected></option></select></form>'
+    )
+
+    assert dom.one("form").fields == {"id": "2", "r": "b", "s": "q"}
+
+
+def test_words_that_are_marked_stay_in_one_piece() -> None:
+    dom = parse("<p>A<mark>d</mark>a <del>o<b>l</b>d</del><ins>new</ins>, <strong>x</strong>.</p><p>B</p>")
+
+    assert dom.text == "Ada oldnew, x. B"

@@ -3,6 +3,7 @@
 import pytest
 
 from app.contacts.contact import Contact, ContactDraft
+from app.contacts.listing import ListQuery
 from app.store import ContactStore
 from tests.making import add
 from tests.web.browser import Browser, Htmx
@@ -26,7 +27,7 @@ def ada(store: ContactStore) -> Contact:
 
 
 def _details(dom: Element) -> dict[str, str]:
-    terms = [(term.text, term.parent) for term in dom.all("dt")]
+    terms = [(term.text, term.parent) for term in dom.one("article").all("dt")]
     return {term: pair.one("dd").raw_text for term, pair in terms if pair}
 
 
@@ -42,7 +43,7 @@ async def test_the_page_shows_everything_about_a_contact(plain: Browser, ada: Co
     assert details["Phone"] == "+44 (20) 7946 x12"
     assert details["Tags"] == "R&DVIP"
     assert details["Notes"] == "One\n<b>two</b>"
-    assert page.dom.one("time")["datetime"] == ada.created_at.isoformat()
+    assert page.dom.one("article").one("dl").one("time")["datetime"] == ada.created_at.isoformat()
 
 
 async def test_what_a_contact_has_not_is_not_mentioned(plain: Browser, store: ContactStore) -> None:
@@ -86,7 +87,7 @@ async def test_a_tag_leads_to_the_others_who_have_it(
 async def test_the_page_leads_back_to_the_list_one_came_from(plain: Browser, ada: Contact) -> None:
     page = await plain.open(f"/contacts/{ada.id}?q=ada&tag=VIP&sort=email")
 
-    assert page.dom.link("← All contacts")["href"] == "/contacts?q=ada&tag=VIP&sort=email"
+    assert page.dom.link("← Found contacts")["href"] == "/contacts?q=ada&tag=VIP&sort=email"
     assert page.dom.link("Edit")["href"] == f"/contacts/{ada.id}/edit?q=ada&tag=VIP&sort=email"
 
 
@@ -136,3 +137,137 @@ async def test_a_contact_that_was_deleted_is_not_found(
 
     assert page.dom.one("h1").text == "Contact not found. It may have been deleted."
     assert fragment.events["problem"]["message"] == "Contact not found. It may have been deleted."
+
+
+# ---- the neighbours in the list
+
+
+async def test_the_page_leads_through_the_list(plain: Browser, store: ContactStore) -> None:
+    for name, tag in (("Ada", "VIP"), ("Bob", ""), ("Cy", "VIP"), ("Dan", "VIP")):
+        add(store, f"{name} Example", tags=tag)
+    first = store.list(ListQuery()).contacts[0]
+
+    page = await plain.open(f"/contacts/{first.id}?q=example&tag=VIP&sort=email&dir=desc")
+    back = await plain.follow(page.dom.link("← Previous: Cy Example"))
+    end = await plain.follow(back.dom.link("← Previous: Dan Example"))
+    there = await plain.follow(end.dom.link("Next: Cy Example →"))
+
+    assert not page.dom.all("a", rel="next")
+    assert not end.dom.all("a", rel="prev")
+    assert there.dom.one("h1").text == "Cy Example"
+    assert plain.url == "/contacts/3?q=example&tag=VIP&sort=email&dir=desc"
+    assert page.dom.link("← Found contacts")["href"] == "/contacts?q=example&tag=VIP&sort=email&dir=desc"
+
+
+async def test_a_contact_that_stands_alone_has_no_neighbours(plain: Browser, ada: Contact) -> None:
+    page = await plain.open(f"/contacts/{ada.id}?sort=company")
+
+    assert page.dom.all("a", rel="prev") + page.dom.all("a", rel="next") == []
+    assert page.dom.link("← All contacts")["href"] == "/contacts?sort=company"
+
+
+async def test_a_contact_that_the_search_leaves_out_has_the_neighbours_of_its_place(
+    plain: Browser, store: ContactStore
+) -> None:
+    add(store, "Ada Example")
+    bob = add(store, "Bob Other", email="bob@example.org")
+    add(store, "Cy Example")
+
+    page = await plain.open(f"/contacts/{bob.id}?q=example.com")
+
+    assert page.dom.one("a", rel="prev").text == "← Previous: Ada Example"
+    assert page.dom.one("a", rel="next").text == "Next: Cy Example →"
+
+
+# ---- history
+
+
+def _history(dom: Element) -> list[tuple[str, list[str]]]:
+    """What happened, newest first, each with what it changed."""
+    return [
+        (
+            entry.one("strong").text,
+            [line.text for line in entry.all("p") if line.attrs.get("class") == "history__change"],
+        )
+        for entry in dom.one("ol").roots
+    ]
+
+
+async def test_a_new_contact_has_a_history_of_one(plain: Browser, ada: Contact) -> None:
+    page = await plain.open(f"/contacts/{ada.id}")
+
+    assert _history(page.dom) == [("Added", [])]
+    assert page.dom.one("ol").one("time")["datetime"] == ada.created_at.isoformat()
+
+
+async def test_the_history_says_what_was_there_before_and_after(plain: Browser, store: ContactStore) -> None:
+    contact = add(store, "Ada Lovelace", email="ada@example.com", phone="555-0100", tags="VIP")
+    draft = ContactDraft("Ada King", "ada@example.com", company="Engines", tags=("Poet", "VIP"))
+    store.update(contact.id, draft, 1)
+
+    page = await plain.open(f"/contacts/{contact.id}")
+
+    assert _history(page.dom)[0] == (
+        "Changed",
+        [
+            "Name Ada Lovelace became Ada King",
+            "Phone 555-0100 removed",
+            "Company became Engines",
+            "Tags VIP became Poet, VIP",
+        ],
+    )
+    entry = page.dom.one("ol").roots[0]
+    assert [was.text for was in entry.all("del")] == ["Ada Lovelace", "555-0100", "VIP"]
+    assert [now.text for now in entry.all("ins")] == ["Ada King", "Engines", "Poet, VIP"]
+
+
+async def test_the_history_tells_of_every_kind_of_change(plain: Browser, store: ContactStore) -> None:
+    store.import_many([ContactDraft("Ada Sample", "ada@example.com")], kind="sample")
+    ada = store.list(ListQuery()).contacts[0]
+    store.import_many([ContactDraft("Ada Sample", "ada@example.com", company="Engines")], "update")
+    tagged = store.tag([ada.id], add=["VIP"])
+    assert tagged
+    store.undo(tagged.id)
+    gone = store.delete([ada.id])
+    assert gone
+    store.undo(gone.id)
+    other = add(store, "Ada Other", email="other@example.com")
+    versions = {ada.id: store.get(ada.id).version, other.id: other.version}
+    store.merge(versions, ContactDraft("Ada Lovelace", "ada@example.com", company="Engines"))
+
+    page = await plain.open(f"/contacts/{ada.id}")
+
+    assert _history(page.dom) == [
+        ("Merged with another contact", ["Name Ada Sample became Ada Lovelace"]),
+        ("Restored", []),
+        ("Deleted", []),
+        ("Undone", ["Tags VIP removed"]),
+        ("Changed", ["Tags became VIP"]),
+        ("Updated by an import", ["Company became Engines"]),
+        ("Added as a sample", []),
+    ]
+
+
+async def test_the_history_of_those_who_came_back_tells_how_they_went(
+    plain: Browser, store: ContactStore
+) -> None:
+    store.import_many([ContactDraft("Ada Lovelace", "ada@example.com")])
+    ada = store.list(ListQuery()).contacts[0]
+    store.undo(1)
+    store.undo(2)
+    other = add(store, "Ada Other", email="other@example.com")
+    _, merged = store.merge(
+        {other.id: other.version, ada.id: store.get(ada.id).version},
+        ContactDraft("Ada Other", "other@example.com"),
+    )
+    store.undo(merged.id)
+
+    page = await plain.open(f"/contacts/{ada.id}")
+
+    assert [what for what, _ in _history(page.dom)] == [
+        "Restored",
+        "Merged into another contact",
+        "Restored",
+        "Removed by undo",
+        "Imported",
+    ]

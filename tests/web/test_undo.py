@@ -2,12 +2,15 @@
 
 import pytest
 
-from app.contacts.changes import Batch
+from app.contacts.changes import EXAMPLES, Batch
 from app.contacts.contact import Contact, ContactDraft
+from app.contacts.listing import ListQuery
 from app.store import ContactStore
 from app.store.sqlite import SQLiteStore
+from app.web.bulk import INLINE
 from tests.making import add
-from tests.web.browser import Browser, Htmx, Serve
+from tests.web.browser import Answer, Browser, Htmx, Serve
+from tests.web.markup import Element
 
 pytestmark = pytest.mark.anyio
 
@@ -132,21 +135,6 @@ async def test_a_change_that_the_log_does_not_hold_cannot_be_undone(
     assert alone.header("HX-Reswap") == "none"
 
 
-async def test_a_change_that_was_changed_since_cannot_be_undone(
-    plain: Browser, htmx: Htmx, store: ContactStore, ada: Contact
-) -> None:
-    store.update(ada.id, ContactDraft("Ada King", "ada@example.com"), 1)
-    store.update(ada.id, ContactDraft("Ada Third", "ada@example.com"), 2)
-
-    whole = await plain.post("/undo/2")
-    alone = await htmx.ask("POST", "/undo/2")
-
-    assert whole.status == alone.status == 409
-    assert whole.dom.one("h1").text == "A contact has changed since, so this cannot be undone."
-    assert alone.events["problem"]["message"] == "A contact has changed since, so this cannot be undone."
-    assert store.get(ada.id).name == "Ada Third"
-
-
 async def test_nothing_is_undone_twice(plain: Browser, store: ContactStore, deleted: Batch) -> None:
     await plain.post(f"/undo/{deleted.id}")
 
@@ -181,19 +169,6 @@ async def test_what_was_undone_and_done_again_cannot_be_undone_by_the_old_addres
     assert store.count() == 0
 
 
-async def test_nobody_comes_back_whose_email_is_taken_by_now(
-    plain: Browser, htmx: Htmx, store: ContactStore, deleted: Batch
-) -> None:
-    add(store, "Ada Two", email="ada@example.com")
-
-    whole = await plain.post(f"/undo/{deleted.id}")
-    alone = await htmx.ask("POST", f"/undo/{deleted.id}")
-
-    assert whole.status == alone.status == 409
-    assert "Ada Two has this email address already" in whole.dom.one("h1").text
-    assert "Ada Two has this email address already" in alone.events["problem"]["message"]
-
-
 async def test_nothing_is_undone_when_the_store_cannot_write(serve: Serve, busy_store: SQLiteStore) -> None:
     client = await serve(busy_store)
 
@@ -202,3 +177,236 @@ async def test_nothing_is_undone_when_the_store_cannot_write(serve: Serve, busy_
 
     assert whole.status == alone.status == 503
     assert busy_store.count() == 1
+
+
+# ---- what has changed since is asked about
+
+
+@pytest.fixture
+def moved(store: ContactStore, ada: Contact) -> Contact:
+    """Ada Lovelace, whose company and notes were changed by batch 2, and then her notes by batch 3."""
+    store.update(ada.id, ContactDraft("Ada Lovelace", "ada@example.com", company="Engines", notes="one"), 1)
+    store.update(ada.id, ContactDraft("Ada Lovelace", "ada@example.com", company="Engines", notes="two"), 2)
+    return ada
+
+
+def _examples(dom: Element) -> list[str]:
+    return [item.text for item in dom.one("ul").roots]
+
+
+async def _ask_both(plain: Browser, htmx: Htmx, batch: int, **fields: str) -> tuple[Answer, Answer]:
+    """The question as a page and as a fragment; both say the same."""
+    whole = await plain.post(f"/undo/{batch}", **fields)
+    alone = await htmx.ask("POST", f"/undo/{batch}", **fields)
+    assert whole.status == alone.status == 409
+    assert whole.dom.id("question-title").text == alone.dom.id("question-title").text
+    assert _examples(whole.dom) == _examples(alone.dom)
+    return whole, alone
+
+
+async def test_an_undo_of_what_changed_since_asks_first(
+    plain: Browser, htmx: Htmx, store: ContactStore, moved: Contact
+) -> None:
+    whole, alone = await _ask_both(plain, htmx, 2)
+
+    assert whole.is_page
+    assert whole.dom.one("title").text == "Undo? · Contacts"
+    assert not alone.is_page
+    assert (alone.header("HX-Retarget"), alone.header("HX-Reswap")) == ("#question", "innerHTML")
+    assert alone.header("HX-Push-Url") == alone.header("HX-Trigger") == ""
+    assert alone.dom.one("h1").text == "Undo what is left?"
+    assert alone.dom.one("strong").text == "Saved Ada Lovelace"
+    assert _examples(alone.dom) == ["Ada Lovelace: gets back company; keeps notes as changed since."]
+    assert alone.dom.link("Ada Lovelace")["href"] == f"/contacts/{moved.id}"
+    assert store.last_change() == 3
+
+
+async def test_what_can_be_undone_is_undone_once_it_is_agreed_to(
+    plain: Browser, htmx: Htmx, store: ContactStore, moved: Contact
+) -> None:
+    _, alone = await _ask_both(plain, htmx, 2)
+
+    back = await htmx.send(alone.dom.form("Undo what can be undone"))
+
+    assert back.status == 200
+    assert back.swapped["id"] == "contact-table"
+    assert back.events["contactUpdated"]["message"] == "Undid the changes to Ada Lovelace"
+    contact = store.get(moved.id)
+    assert (contact.company, contact.notes) == ("", "two")
+
+
+async def test_what_can_be_undone_is_undone_without_script_too(
+    plain: Browser, htmx: Htmx, store: ContactStore, moved: Contact
+) -> None:
+    whole = await plain.post("/undo/2?q=ada&sort=email")
+
+    back = await plain.submit(whole.dom.form("Undo what can be undone"))
+    again = await plain.submit(back.dom.id("toasts").form("Undo"))
+
+    assert back.via == "/contacts?q=ada&sort=email&done=4"
+    assert back.dom.id("toasts").one("span").text == "Undid the changes to Ada Lovelace."
+    assert again.via == "/contacts?q=ada&sort=email&done=5"
+    contact = store.get(moved.id)
+    assert (contact.company, contact.notes) == ("Engines", "two")
+
+
+async def test_an_undo_in_part_is_done_once_however_often_it_is_agreed_to(
+    plain: Browser, store: ContactStore, moved: Contact
+) -> None:
+    whole = await plain.post("/undo/2")
+    form = whole.dom.form("Undo what can be undone")
+
+    first = await plain.submit(form)
+    second = await plain.submit(form)
+
+    assert first.via == second.via == "/contacts?done=4"
+    assert len(store.batches()) == 4
+
+
+async def test_everything_can_be_left_as_it_is(plain: Browser, store: ContactStore, moved: Contact) -> None:
+    whole = await plain.post("/undo/2?q=ada")
+
+    page = await plain.follow(whole.dom.link("Leave everything as it is"))
+
+    assert plain.url == "/contacts?q=ada"
+    assert page.names == ["Ada Lovelace"]
+    assert store.last_change() == 3
+
+
+async def test_only_closing_is_left_when_nothing_can_be_undone(
+    plain: Browser, htmx: Htmx, store: ContactStore, ada: Contact
+) -> None:
+    store.update(ada.id, ContactDraft("Ada King", "ada@example.com"), 1)
+    store.update(ada.id, ContactDraft("Ada Third", "ada@example.com"), 2)
+
+    for answer in await _ask_both(plain, htmx, 2):
+        question = answer.dom.id("question-title").parent
+        assert question
+        assert question.one("h1").text == "This cannot be undone any more"
+        assert _examples(question) == ["Ada Third: What it changed was changed again since."]
+        assert question.all("form") == []
+        assert question.link("Close")["href"] == "/contacts"
+    assert store.get(ada.id).name == "Ada Third"
+
+
+async def test_agreeing_to_nothing_changes_nothing(
+    plain: Browser, store: ContactStore, ada: Contact, deleted: Batch
+) -> None:
+    store.undo(deleted.id)
+    store.delete([ada.id])
+
+    answer = await plain.post("/undo/1", partly="1")
+
+    assert answer.status == 409
+    assert answer.dom.one("h1").text == "This cannot be undone any more"
+    assert store.last_change() == 4
+
+
+async def test_an_addition_is_not_undone_over_a_later_edit(
+    plain: Browser, htmx: Htmx, store: ContactStore, ada: Contact
+) -> None:
+    store.update(ada.id, ContactDraft("Ada King", "ada@example.com"), 1)
+
+    whole, _ = await _ask_both(plain, htmx, 1)
+
+    assert _examples(whole.dom) == ["Ada King: It was changed after it was added, so it stays."]
+    assert store.count() == 1
+
+
+async def test_nobody_comes_back_whose_email_is_taken_by_now(
+    plain: Browser, htmx: Htmx, store: ContactStore, deleted: Batch
+) -> None:
+    add(store, "Ada Two", email="ada@example.com")
+
+    whole, _ = await _ask_both(plain, htmx, deleted.id)
+
+    assert _examples(whole.dom) == ["Ada Lovelace: Ada Two has its email address by now."]
+    assert whole.dom.one("ul").all("a") == []
+    assert store.count() == 1
+
+
+@pytest.fixture
+def tagged(store: ContactStore) -> Batch:
+    """A batch, the second, that tagged thirty contacts: Person 00 to Person 29."""
+    store.import_many([ContactDraft(f"Person {number:02}", f"p{number}@example.com") for number in range(30)])
+    batch = store.tag(store.ids(ListQuery()), add=["Work"])
+    assert batch
+    return batch
+
+
+async def test_the_question_counts_what_can_be_restored_in_full_in_part_and_not(
+    plain: Browser, htmx: Htmx, store: ContactStore, tagged: Batch
+) -> None:
+    ids = store.ids(ListQuery())
+    store.delete(ids[:3])
+    store.tag(ids[3:5], add=["Later"])
+
+    whole, alone = await _ask_both(plain, htmx, tagged.id)
+    back = await htmx.send(alone.dom.form("Undo what can be undone"))
+
+    assert "25 contacts can be restored as they were. 2 can be restored in part. 3 cannot." in whole.dom.text
+    assert _examples(whole.dom) == [
+        *(f"Person 0{number}: It was deleted since." for number in range(3)),
+        *(f"Person 0{number}: gets back tags; later changes stay." for number in (3, 4)),
+    ]
+    assert back.events["contactUpdated"]["message"] == "Undid the changes to 27 contacts"
+    assert {contact.tags for contact in store.list(ListQuery()).contacts} == {(), ("Later",)}
+
+
+async def test_the_question_names_no_more_than_a_person_reads(
+    plain: Browser, htmx: Htmx, store: ContactStore, tagged: Batch
+) -> None:
+    store.delete(store.ids(ListQuery())[: EXAMPLES + 3])
+
+    whole, _ = await _ask_both(plain, htmx, tagged.id)
+
+    examples = _examples(whole.dom)
+    assert len(examples) == EXAMPLES + 1
+    assert examples[-1] == "and 3 more"
+
+
+async def test_a_list_of_examples_that_is_complete_promises_no_more(
+    plain: Browser, htmx: Htmx, store: ContactStore, tagged: Batch
+) -> None:
+    store.delete(store.ids(ListQuery())[:EXAMPLES])
+
+    whole, _ = await _ask_both(plain, htmx, tagged.id)
+
+    assert len(_examples(whole.dom)) == EXAMPLES
+
+
+async def test_an_undo_that_failed_to_be_whole_can_be_tried_from_the_activity(
+    plain: Browser, store: ContactStore, moved: Contact
+) -> None:
+    whole = await plain.post("/undo/2", back="activity")
+
+    left = whole.dom.link("Leave everything as it is")["href"]
+    back = await plain.submit(whole.dom.form("Undo what can be undone"))
+
+    assert left == "/activity"
+    assert back.via == "/activity?done=4"
+    assert back.dom.one("h1").text == "Activity"
+
+
+@pytest.mark.parametrize("back", ["", "//evil.example", "/contacts", "Activity"])
+async def test_an_undo_leads_nowhere_else(plain: Browser, deleted: Batch, back: str) -> None:
+    answer = await plain.post(f"/undo/{deleted.id}", back=back)
+
+    assert answer.via == "/contacts?done=3"
+
+
+async def test_very_many_are_asked_about_and_undone_in_part_alike(
+    plain: Browser, htmx: Htmx, store: ContactStore
+) -> None:
+    count = INLINE + 1
+    store.import_many([ContactDraft(f"Person {number}", f"p{number}@example.com") for number in range(count)])
+    ids = store.ids(ListQuery())
+    store.tag(ids, add=["Work"])
+    store.delete(ids[:1])
+
+    _, alone = await _ask_both(plain, htmx, 2)
+    back = await htmx.send(alone.dom.form("Undo what can be undone"))
+
+    assert f"{count - 1} contacts can be restored as they were. 1 cannot." in alone.dom.text
+    assert back.events["contactUpdated"]["message"] == f"Undid the changes to {count - 1} contacts"
+    assert store.count(ListQuery(tags=("work",))) == 0
