@@ -29,6 +29,9 @@ check: setup ## check format, style, types, routes and templates, and what is co
 	CONTACTS_STORE=memory: PYTHONPATH=. .venv/bin/chirp check app.main:create_app --warnings-as-errors
 	$(python) scripts/check_tree.py
 
+bench: setup ## measure how speed depends on the size of the address book (some minutes; leave the computer alone)
+	PYTHONPATH=. $(python) bench/size.py $(BENCH)
+
 format: setup ## format the code, and mend what ruff can mend
 	$(python) -m ruff format
 	$(python) -m ruff check --fix
@@ -44,4 +47,4 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup run test unit e2e check format gil lock clean
+.PHONY: help setup run test unit e2e bench check format gil lock clean
