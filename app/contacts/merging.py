@@ -73,7 +73,9 @@ def with_the_rest(draft: ContactDraft, contacts: Sequence[Contact]) -> ContactDr
 def essence(name: str, value: str) -> str:
     """A value of a field without what is only a way to write it: case, and the punctuation of phones."""
     value = email_key(value) or ""
-    return "".join(char for char in value if char.isdecimal() or char in "+x") if name == "phone" else value
+    if name != "phone":
+        return value
+    return "".join(char for char in value if char.isdecimal() or char in "+x") or value
 
 
 def _merged_tags(base: Iterable[str], theirs: Sequence[str], mine: Sequence[str]) -> tuple[str, ...]:

@@ -436,7 +436,7 @@ class SQLiteStore:
             done = len(plan.failed)
             try:
                 with closing(ahead(read.groups(plan.at))) as groups:
-                    while rows := next(groups, None):
+                    while (rows := next(groups, None)) is not None:
                         before = done
                         batch_id, written = self._import_some(plan, rows, groups, batch_id, kind)
                         done += written
@@ -504,7 +504,7 @@ class SQLiteStore:
             while True:
                 batch_id = _import_group(conn, plan, rows, batch_id, kind)
                 written += len(rows)
-                if self._writing.wanted or monotonic() >= end or not (more := next(groups, None)):
+                if self._writing.wanted or monotonic() >= end or (more := next(groups, None)) is None:
                     return batch_id, written
                 rows = more
 
