@@ -155,11 +155,11 @@ async def test_many_groups_are_shown_in_pages(chooser: Chooser, store: ContactSt
     assert back.dom.one("h1").text == first.dom.one("h1").text
 
 
-@pytest.mark.parametrize("page", ["0", "2", "999", "-1", "x", "9" * 30])
+@pytest.mark.parametrize("number", ["0", "2", "999", "-1", "x", "9" * 30])
 async def test_a_page_that_is_not_there_shows_the_nearest(
-    chooser: Chooser, adas: tuple[Contact, Contact], page: str
+    chooser: Chooser, adas: tuple[Contact, Contact], number: str
 ) -> None:
-    assert len(groups(await chooser.open(f"/contacts/duplicates?page={page}"))) == 1
+    assert len(groups(await chooser.open(f"/contacts/duplicates?page={number}"))) == 1
 
 
 async def test_the_page_follows_every_change(
