@@ -192,14 +192,14 @@ def test_a_file_that_is_too_large_is_not_even_sent(page: Page, tmp_path: Path) -
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.method))
 
-    choose(page, written(tmp_path / "large.csv", "x" * 25_000_000))
+    choose(page, written(tmp_path / "large.csv", "x" * 35_000_000))
 
     expect(page.get_by_role("alert").filter(has_text="larger than 32 MB")).to_be_visible()
     assert "POST" not in requests
 
 
 def test_without_script_a_file_that_is_too_large_is_refused_with_a_page(plain: Page, tmp_path: Path) -> None:
-    choose(plain, written(tmp_path / "large.csv", "x" * 25_000_000))
+    choose(plain, written(tmp_path / "large.csv", "x" * 35_000_000))
 
     expect(plain.get_by_role("alert").filter(has_text="larger than 32 MB")).to_be_visible()
 
@@ -208,7 +208,7 @@ def test_a_refusal_of_the_server_is_shown_where_the_file_was_chosen(page: Page, 
     page.goto("/import")
     page.locator("#upload").evaluate("form => { form.dataset.limit = 1e9 }")
     large = people.with_name("large.csv")
-    large.write_bytes(b"x" * 25_000_000)
+    large.write_bytes(b"x" * 35_000_000)
     page.get_by_label("Choose a file, or drop it here").set_input_files(large)
 
     page.get_by_role("button", name="Show preview").click()
@@ -247,7 +247,7 @@ def at_a_failure(page: Page, folder: Path) -> None:
 
 
 def at_a_refusal(page: Page, folder: Path) -> None:
-    choose(page, written(folder / "large.csv", "x" * 25_000_000))
+    choose(page, written(folder / "large.csv", "x" * 35_000_000))
     expect(page.get_by_role("alert").filter(has_text="larger than 32 MB")).to_be_visible()
 
 
