@@ -480,10 +480,15 @@ class SQLiteStore:
 
     def close(self) -> None:
         with self._registry:
-            self._closed = True
+            again, self._closed = self._closed, True
             slots, self._slots = self._slots, set()
         for slot in slots:
             slot.close()
+        if not again and _inode(self._path) == self._inode:
+            # The last connection that closes brings the log into the file. Workers that close at the
+            # same moment each take another for the last, so here comes one that is alone.
+            with suppress(sqlite3.Error), closing(self._connect()) as conn:
+                _value(conn, _TOTAL)
 
     def _import_some(
         self,
