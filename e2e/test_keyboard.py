@@ -64,16 +64,23 @@ def test_j_and_k_and_the_arrows_walk_through_the_rows(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/contacts/\d+$"))
 
 
+def is_open(page: Page, name: str) -> None:
+    """The page of a contact is there, and so is the script that hears the keys."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    page.wait_for_load_state()
+
+
 def test_j_and_k_go_to_the_neighbours_of_a_contact_in_its_list(page: Page) -> None:
     page.goto("/contacts?q=a&sort=email")
     order = names(page)
     link(page, 0).click()
+    is_open(page, order[0])
 
     for name in order[1:3]:
         page.keyboard.press("j")
-        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        is_open(page, name)
     page.keyboard.press("k")
-    expect(page.get_by_role("heading", level=1)).to_have_text(order[1])
+    is_open(page, order[1])
 
     page.get_by_role("link", name="Found contacts").click()
     expect(page).to_have_url(re.compile(r"\?q=a&sort=email$"))
@@ -99,9 +106,11 @@ def test_e_edits_and_delete_deletes_the_row_with_the_focus(page: Page) -> None:
 
 def test_e_and_delete_work_on_the_page_of_a_contact(page: Page) -> None:
     page.get_by_role("link", name="Grace Hopper", exact=True).click()
+    is_open(page, "Grace Hopper")
     page.keyboard.press("e")
     expect(page.get_by_role("form", name="Edit Grace Hopper")).to_be_visible()
     page.go_back()
+    is_open(page, "Grace Hopper")
 
     page.keyboard.press("Delete")
 
