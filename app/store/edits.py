@@ -188,17 +188,20 @@ class Import:
         meanwhile, from someone else.
         """
         edits: dict[int, Edit] = {}
+        named: dict[int, int] = {}  # contacts in the order in which rows first name them, as the edits are
         for row in rows:
             who = row.entry.identity
             if present := known.get(who):
+                named.setdefault(present.id, len(named))
                 edit = self._change(row, present, edits.get(present.id), done)
             else:
+                named[next_id] = len(named)
                 edit = self._add(row, next_id)
                 next_id += 1
             if edit and edit.after:
                 edits[edit.contact_id] = edit
                 known[who] = edit.after.contact
-        return tuple(edits.values())
+        return sorted(edits.values(), key=lambda edit: named[edit.contact_id])
 
     def result(self, batch: Batch | None) -> ImportResult:
         """What the import did, once its edits are kept as this batch."""

@@ -56,7 +56,7 @@ if sys.platform != "win32":
     import fcntl
 
 _GROUP = 500  # contacts read or written by one statement
-_IMPORT_GROUP = 150  # rows that an import writes before it looks whether others want to write
+_IMPORT_GROUP = 200  # rows that an import writes before it looks whether others want to write
 _IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it cannot see other processes
 _CACHE = 32_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
 _CHECKPOINT = 5_000  # rows of an import after which it brings the write-ahead log into the file
@@ -92,7 +92,7 @@ _KNOWN = f"""
 SELECT c.email_key, c.by_name, {_CONTACT} FROM contact c
 WHERE c.email_key IN (SELECT value FROM json_each(?))
 UNION ALL
-SELECT c.email_key, c.by_name, {_CONTACT} FROM contact c
+SELECT c.email_key, c.by_name, {_CONTACT} FROM contact c INDEXED BY contact_without_email
 WHERE c.by_name IN (SELECT value FROM json_each(?)) AND c.email_key IS NULL
 ORDER BY 3 DESC
 """
