@@ -452,4 +452,4 @@ def test_a_contact_that_was_merged_once_can_be_merged_again() -> None:
 
 
 def test_a_group_is_immutable() -> None:
-    assert Group.__dataclass_params__.frozen  # type: ignore[attr-defined]  # shared between threads
+    assert len({Group((), ()), Group((), ())}) == 1  # only what is immutable has a hash; threads share groups

@@ -8,7 +8,7 @@ import codecs
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Buffer, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
@@ -161,10 +161,11 @@ class _View(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what BufferedReader passes
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
         self._file.seek(self._place)
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
+        data = self._file.read(len(view))
+        view[: len(data)] = data
         self._place += len(data)
         return len(data)
 

@@ -156,9 +156,12 @@ def ahead[T](things: Iterator[T]) -> Generator[T]:
 
     What the iterator raises is raised here, in its place. Close this generator to be rid of the thread.
     """
+
+    def make() -> T | None:
+        return next(things, None)
+
     with ThreadPoolExecutor(1, "import") as pool:
-        made: Callable[[], T | None] = lambda: next(things, None)  # noqa: E731
-        waiting = deque(pool.submit(made) for _ in range(_AHEAD))
+        waiting = deque(pool.submit(make) for _ in range(_AHEAD))
         while (thing := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(made))
+            waiting.append(pool.submit(make))
             yield thing

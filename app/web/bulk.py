@@ -1,6 +1,7 @@
 """Many contacts at once: delete them, or add or remove a tag."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from chirp import HTTPError, Request
 from chirp.http.forms import FormData
@@ -9,7 +10,7 @@ from app.contacts.changes import Batch
 from app.contacts.contact import InvalidContact, split_tags
 from app.store import ContactStore
 from app.web.forms import read_form
-from app.web.lists import Answer, changed, current_list, rows_of, whole
+from app.web.lists import Answer, changed, current_list, ids_of, rows_of
 from app.web.threads import on_thread
 
 INLINE = 200  # contacts that are changed at once; more of them are changed on a thread
@@ -29,13 +30,13 @@ async def bulk(request: Request, store: ContactStore) -> Answer:
     change: Callable[[], Batch | None]
     match form.get("do", ""):
         case "delete":
-            change = lambda: store.delete(ids)  # noqa: E731
+            change = partial(store.delete, ids)
         case "tag" | "untag" if not tags:
             raise HTTPError(422, "Write the tag first.")
         case "tag":
-            change = lambda: store.tag(ids, add=tags)  # noqa: E731
+            change = partial(store.tag, ids, add=tags)
         case "untag":
-            change = lambda: store.tag(ids, remove=tags)  # noqa: E731
+            change = partial(store.tag, ids, remove=tags)
         case _:
             raise HTTPError(400, "There is no such action.")
     try:
@@ -52,4 +53,4 @@ def selected(request: Request, form: FormData, store: ContactStore) -> Sequence[
     """
     if form.get("all"):
         return store.ids(current_list(request))
-    return tuple(filter(None, map(whole, form.get_list("id"))))
+    return ids_of(form)
