@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
@@ -19,10 +19,10 @@ from app.contacts.contact import ContactDraft, ContactError
 from app.contacts.interchange import (
     FORMATS,
     Format,
-    ReadRow,
     Source,
     UnreadableFile,
     failed_csv,
+    failures,
     open_source,
     write,
 )
@@ -91,7 +91,7 @@ def import_(file: Path, existing: OnDuplicate, dry_run: bool, failed: Path | Non
                     result = store.preview(rows.drafts(), existing)
                 else:
                     result = store.import_many(rows.drafts(), existing, progress=progress.advance)
-            wrong = list(_failures(source, result))
+            wrong = list(failures(source, {error.row: error.errors for error in result.failed}))
             _tell(result, len(wrong), dry_run=dry_run)
             for row, errors in wrong:
                 reasons = errors if isinstance(errors, str) else " ".join(errors.values())
@@ -305,18 +305,6 @@ class _Rows:
                 count += 1
                 yield row.draft
         self._progress.total = count
-
-
-def _failures(source: Source, result: ImportResult) -> Iterator[tuple[ReadRow, Mapping[str, str] | str]]:
-    """The rows that were left out, with the reasons, in the order of the file."""
-    failed = {error.row: error for error in result.failed}
-    position = 0  # among the drafts, as a RowError counts
-    for row in source.rows():
-        position += not row.problem
-        if row.problem:
-            yield row, row.problem
-        elif position in failed:
-            yield row, failed[position].errors
 
 
 def _tell(result: ImportResult, failed: int, *, dry_run: bool) -> None:

@@ -124,7 +124,7 @@ class ContactDraft:
         Unicode becomes NFC, tags are sorted and named once each without regard to case.
         """
         texts = {name: _tidy(getattr(self, name), lines=name == "notes") for name in LIMITS}
-        draft = ContactDraft(**texts, tags=_tidy_tags(self.tags))
+        draft = ContactDraft(**texts, tags=sorted_tags(map(_tidy, self.tags)))
         errors = dict(_broken_rules(draft))
         if errors:
             raise InvalidContact(errors)
@@ -195,6 +195,23 @@ def split_tags(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def distinct_tags(tags: Iterable[str]) -> dict[str, str]:
+    """Tags, in their order, by what makes two the same one: no regard to case, so the first spelling stays.
+
+    Empty ones are left out.
+    """
+    kept: dict[str, str] = {}
+    for tag in filter(None, tags):
+        kept.setdefault(tag.casefold(), tag)
+    return kept
+
+
+def sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Each tag once, as a contact keeps them: sorted without regard to case."""
+    kept = distinct_tags(tags)
+    return tuple(kept[key] for key in sorted(kept))
+
+
 def email_taken(by: Contact) -> InvalidContact:
     """The broken rule of a draft whose email another contact has."""
     return InvalidContact(
@@ -213,14 +230,6 @@ def _tidy(text: str, *, lines: bool = False) -> str:
         return " ".join(text.split())
     kept = [" ".join(line.split()) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     return "\n".join(kept).strip("\n")
-
-
-def _tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    kept: dict[str, str] = {}
-    for tag in (_tidy(tag) for tag in tags):
-        if tag:
-            kept.setdefault(tag.casefold(), tag)
-    return tuple(kept[key] for key in sorted(kept))
 
 
 def _broken_rules(draft: ContactDraft) -> Iterable[tuple[str, str]]:

@@ -32,6 +32,7 @@ __all__ = [
     "Source",
     "UnreadableFile",
     "failed_csv",
+    "failures",
     "open_source",
     "write",
 ]
@@ -91,6 +92,24 @@ def write(contacts: Iterable[Contact], format: Format) -> Iterator[str]:
             return write_vcard(contacts)
         case "json":
             return write_json(contacts)
+
+
+def failures(
+    source: Source, refused: Mapping[int, Mapping[str, str]]
+) -> Iterator[tuple[ReadRow, Mapping[str, str] | str]]:
+    """The rows that were left out with their reasons, in the order of the file, as `failed_csv` takes them.
+
+    refused: what is wrong with the drafts that were not taken, by their position, from 1, among
+    those that could be read.
+    """
+    position = 0
+    for row in source.rows():
+        if row.problem:
+            yield row, row.problem
+            continue
+        position += 1
+        if position in refused:
+            yield row, refused[position]
 
 
 def failed_csv(source: Source, failed: Iterable[tuple[ReadRow, Mapping[str, str] | str]]) -> Iterator[str]:

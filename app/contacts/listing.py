@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from urllib.parse import urlencode
 
-from app.contacts.contact import TAGS_LIMIT, Contact, email_key
+from app.contacts.contact import TAGS_LIMIT, Contact, distinct_tags, email_key
 
 PAGE_SIZE = 50
 TEXT_LIMIT = 200  # longer search texts are cut: no name is that long
@@ -75,7 +75,7 @@ class ListQuery:
         sort: Sort = asked if asked in SORTS else "name"
         return cls(
             text=" ".join(params.get("q", "").split())[:TEXT_LIMIT],
-            tags=_distinct(tags)[:TAGS_LIMIT],
+            tags=tuple(distinct_tags(tags).values())[:TAGS_LIMIT],
             sort=sort,
             descending=params.get("dir", "desc" if sort == "updated" else "asc") == "desc",
             after=read_place(params.get("after", ""), sort),
@@ -259,14 +259,6 @@ def is_id(number: int) -> bool:
 def milliseconds(moment: datetime) -> int:
     """A moment in milliseconds since 1970."""
     return round(moment.timestamp() * 1_000)
-
-
-def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
-    """Tags without those that repeat another one in other letters, and without empty ones."""
-    found: dict[str, str] = {}
-    for tag in filter(None, tags):
-        found.setdefault(tag.casefold(), tag)
-    return tuple(found.values())
 
 
 def _words(folded: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from app.contacts.contact import FIELDS, Contact, ContactDraft, email_key
+from app.contacts.contact import FIELDS, Contact, ContactDraft, email_key, sorted_tags
 
 
 def merged(
@@ -54,7 +54,12 @@ def suggested(contacts: Sequence[Contact]) -> ContactDraft:
         name: next(filter(None, (getattr(draft, name) for draft in drafts)), "")
         for name in ("name", "email", "phone", "company")
     }
-    return replace(drafts[0], **chosen, tags=_all_tags(drafts), notes=_all_notes(drafts))
+    return replace(
+        drafts[0],
+        **chosen,
+        tags=sorted_tags(tag for draft in drafts for tag in draft.tags),
+        notes=_all_notes(drafts),
+    )
 
 
 def with_the_rest(draft: ContactDraft, contacts: Sequence[Contact]) -> ContactDraft:
@@ -81,19 +86,7 @@ def essence(name: str, value: str) -> str:
 def _merged_tags(base: Iterable[str], theirs: Sequence[str], mine: Sequence[str]) -> tuple[str, ...]:
     was = {tag.casefold() for tag in base}
     both = {tag.casefold() for tag in theirs} & {tag.casefold() for tag in mine}
-    kept: dict[str, str] = {}
-    for tag in (*mine, *theirs):
-        if tag.casefold() in both or tag.casefold() not in was:
-            kept.setdefault(tag.casefold(), tag)
-    return tuple(kept[key] for key in sorted(kept))
-
-
-def _all_tags(drafts: Iterable[ContactDraft]) -> tuple[str, ...]:
-    kept: dict[str, str] = {}
-    for draft in drafts:
-        for tag in draft.tags:
-            kept.setdefault(tag.casefold(), tag)
-    return tuple(kept[key] for key in sorted(kept))
+    return sorted_tags(tag for tag in (*mine, *theirs) if tag.casefold() in both or tag.casefold() not in was)
 
 
 def _all_notes(drafts: Iterable[ContactDraft]) -> str:

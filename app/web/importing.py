@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from app.contacts.contact import ContactDraft, InvalidContact
-from app.contacts.interchange import ReadRow, Source, UnreadableFile, failed_csv, open_source
-from app.store import ContactStore, ImportResult, OnDuplicate, RowError, StoreError
+from app.contacts.interchange import ReadRow, Source, UnreadableFile, failed_csv, failures, open_source
+from app.store import ContactStore, ImportResult, OnDuplicate, StoreError
+from app.web.editor import text_of
 from app.web.uploads import Counts, Job, State, Stopped, Work, Wrong, open_private
 
 SAMPLE = 10  # contacts that the preview shows
@@ -109,20 +110,16 @@ class _Rows:
 
 def _failures(job: Job, source: Source, result: ImportResult) -> tuple[tuple[Wrong, ...], int]:
     """Write every row that fails into the upload's `failed.csv`: the first reasons, and how many rows."""
-    failed = {error.row: error for error in result.failed}
+    refused = {error.row: error.errors for error in result.failed}
     wrong: list[Wrong] = []
     count = 0
 
     def rows() -> Iterator[tuple[ReadRow, Mapping[str, str] | str]]:
         nonlocal count
-        position = 0  # among the drafts, as a RowError counts
-        for row in source.rows():
-            position += not row.problem
-            error = None if row.problem else failed.get(position)
-            if row.problem or error:
-                count += 1
-                wrong.extend(_reasons(row, error)[: WRONG - len(wrong)])
-                yield row, error.errors if error else row.problem
+        for row, errors in failures(source, refused):
+            count += 1
+            wrong.extend(_reasons(row, errors)[: WRONG - len(wrong)])
+            yield row, errors
 
     with open_private(job.upload.failed) as file:
         file.writelines(failed_csv(source, rows()))
@@ -131,17 +128,13 @@ def _failures(job: Job, source: Source, result: ImportResult) -> tuple[tuple[Wro
     return tuple(wrong), count
 
 
-def _reasons(row: ReadRow, error: RowError | None) -> list[Wrong]:
-    if error is None:
-        return [Wrong(row.line, "", _short(", ".join(filter(None, row.cells))), row.problem)]
+def _reasons(row: ReadRow, errors: Mapping[str, str] | str) -> list[Wrong]:
+    if isinstance(errors, str):
+        return [Wrong(row.line, "", _short(", ".join(filter(None, row.cells))), errors)]
     return [
-        Wrong(row.line, field, _short(_text(row.draft, field)), message)
-        for field, message in error.errors.items()
+        Wrong(row.line, field, _short(text_of(row.draft, field)), message)
+        for field, message in errors.items()
     ]
-
-
-def _text(draft: ContactDraft, field: str) -> str:
-    return ", ".join(draft.tags) if field == "tags" else getattr(draft, field)
 
 
 def _short(text: str) -> str:

@@ -191,6 +191,11 @@ def whole(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
+def ids_of(form: FormData | QueryParams) -> list[int]:
+    """The ids in the fields `id` of a form, in its order; what is none is passed over."""
+    return list(filter(None, map(whole, form.get_list("id"))))
+
+
 def _event_of(batch: Batch | None) -> str:
     """The event that tells the page what a batch did."""
     if batch is None or (batch.first.before and batch.first.after):

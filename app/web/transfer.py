@@ -24,7 +24,7 @@ from app.store import ContactStore, OnDuplicate
 from app.web.downloads import Download, blocks, in_turns
 from app.web.forms import read_form
 from app.web.importing import importing, reading
-from app.web.lists import Answer, requested_list, see_other, whole
+from app.web.lists import Answer, ids_of, requested_list, see_other, whole
 from app.web.uploads import NoRoom, State, Upload, Uploads
 
 INDEX = "transfer/index.html"
@@ -236,7 +236,7 @@ async def export(request: Request, store: ContactStore) -> Answer:
         raise HTTPError(422, "Choose CSV, vCard or JSON.")
     if form.get("all") == "1":
         return await _listed(request, store, format)
-    ids = list(filter(None, map(whole, form.get_list("id"))))
+    ids = ids_of(form)
     if not ids:
         raise HTTPError(422, "Choose the contacts to export first.")
     return _exported(_chosen(store, ids), format)
