@@ -27,7 +27,7 @@ def reading(store: ContactStore) -> Work:
         update = store.preview(rows.drafts(), "update")
         job.advance(0, rows=rows.count, kind=_kind(source), columns=source.columns, sample=tuple(rows.sample))
         fill = store.preview(rows.drafts(), "fill") if update.updated else update
-        wrong, failed = _failures(job, source, update)
+        wrong, failed = _failures(job, rows, update)
         return replace(
             job.state,
             stage="preview",
@@ -46,7 +46,7 @@ def importing(store: ContactStore, on_duplicate: OnDuplicate) -> Work:
         rows = _Rows(source, job.go_on)
         result = store.import_many(rows.drafts(), on_duplicate, progress=job.advance)
         try:
-            wrong, failed = _failures(job, source, result)
+            wrong, failed = _failures(job, rows, result)
         except OSError:  # no space for the list, but the import stands
             wrong, failed = (), len(result.failed)
         return replace(
@@ -81,24 +81,27 @@ def _explained(store: ContactStore, work: Callable[[Job, Source], State]) -> Wor
 class _Rows:
     """The rows of a file on their way to the store. count: how many have come, readable or not.
 
-    sample: the first that keep the rules, as they will be kept.
+    unreadable: how many cannot be read. sample: the first that keep the rules, as they will be kept.
     """
 
     def __init__(self, source: Source, tick: Callable[[int], object]) -> None:
+        self.source = source
         self.count = 0
+        self.unreadable = 0
         self.sample: list[ContactDraft] = []
-        self._source = source
         self._tick = tick
 
     def drafts(self) -> Iterator[ContactDraft]:
         """The drafts of the rows that can be read, from the first."""
-        self.count = 0
+        self.count = self.unreadable = 0
         self.sample = []
-        for row in self._source.rows():
+        for row in self.source.rows():
             self.count += 1
             if self.count % EVERY == 0:
                 self._tick(self.count)
-            if not row.problem:
+            if row.problem:
+                self.unreadable += 1
+            else:
                 self._keep(row.draft)
                 yield row.draft
 
@@ -108,23 +111,26 @@ class _Rows:
                 self.sample.append(draft.clean())
 
 
-def _failures(job: Job, source: Source, result: ImportResult) -> tuple[tuple[Wrong, ...], int]:
-    """Write every row that fails into the upload's `failed.csv`: the first reasons, and how many rows."""
+def _failures(job: Job, read: _Rows, result: ImportResult) -> tuple[tuple[Wrong, ...], int]:
+    """Write every row that fails into the upload's `failed.csv`: the first reasons, and how many rows.
+
+    That takes the file to be read once more, unless none failed.
+    """
+    if not (result.failed or read.unreadable):
+        return (), 0
     refused = {error.row: error.errors for error in result.failed}
     wrong: list[Wrong] = []
     count = 0
 
     def rows() -> Iterator[tuple[ReadRow, Mapping[str, str] | str]]:
         nonlocal count
-        for row, errors in failures(source, refused):
+        for row, errors in failures(read.source, refused):
             count += 1
             wrong.extend(_reasons(row, errors)[: WRONG - len(wrong)])
             yield row, errors
 
     with open_private(job.upload.failed) as file:
-        file.writelines(failed_csv(source, rows()))
-    if not count:
-        job.upload.failed.unlink()
+        file.writelines(failed_csv(read.source, rows()))
     return tuple(wrong), count
 
 
