@@ -475,6 +475,7 @@ class Pair(RuleBasedStateMachine):
             ("_IMPORT_GROUP", 2),
             ("_IMPORT_TURN", 0),
             ("_DENSE", self.dense),
+            ("_CANDIDATES_LIMIT", 6),
         ):
             self.patch.setattr(app.store.sqlite, name, value)
         self.stores: list[ContactStore] = [MemoryStore(), SQLiteStore(path)]
