@@ -186,10 +186,15 @@ def _move(stack: ExitStack, folder: Path, size: int) -> dict[str, float]:
         for number, draft in enumerate(samples(size, seed=2))
     )
     file = "".join(write(contacts, "csv")).encode()
+    alone = _import_alone(folder / "alone", file)
     quiet = _others(server, lambda: time.sleep(12))
     figures: dict[str, float] = {}
     busy = _others(server, lambda: figures.update(_import(server, file)))
-    found = {**figures, "file, MB": round(len(file) / 1e6, 1)}
+    found = {
+        "file, MB": round(len(file) / 1e6, 1),
+        **{f"{label}, alone": figure for label, figure in alone.items()},
+        **{f"{label}, while others work": figure for label, figure in figures.items()},
+    }
     for label in quiet:
         for percentile in (50, 99):
             before, during = _percentile(quiet[label], percentile), _percentile(busy[label], percentile)
@@ -201,6 +206,13 @@ def _move(stack: ExitStack, folder: Path, size: int) -> dict[str, float]:
     for format in ("csv", "vcf", "json"):
         found[f"export {format}, extra MB"] = _export(server, format)
     return found
+
+
+def _import_alone(folder: Path, file: bytes) -> dict[str, float]:
+    folder.mkdir()
+    url = f"sqlite:///{folder / 'contacts.db'}"
+    with running_server(folder, CONTACTS_STORE=url, CONTACTS_WORKERS="2", CONTACTS_SAMPLE="1000") as server:
+        return _import(server, file)
 
 
 def _others(server: RunningServer, work: Callable[[], object]) -> dict[str, list[float]]:
@@ -232,8 +244,12 @@ def _others(server: RunningServer, work: Callable[[], object]) -> dict[str, list
         ended.set()
         for thread in threads:
             thread.join()
-    labels = {label for client in clients for label in client.times}
-    return {label: [took for client in clients for took in client.times[label]] for label in sorted(labels)}
+    times: dict[str, list[float]] = {"reads and writes": []}
+    for client in clients:
+        for label, took in client.times.items():
+            times.setdefault(label, []).extend(took)
+            times["reads and writes"].extend(took)
+    return times
 
 
 def _import(server: RunningServer, file: bytes) -> dict[str, float]:

@@ -57,7 +57,9 @@ class Entry:
 
     def at(self, contact: Contact) -> Entry:
         """The same keys for a contact with the same fields but another id, version or time."""
-        order = {**self.order, "updated": milliseconds(contact.updated_at)}
+        order = self.order
+        if contact.updated_at != self.contact.updated_at:
+            order = {**order, "updated": milliseconds(contact.updated_at)}
         return Entry(contact, self.email, self.company, self.tags, self.haystack, order)
 
 

@@ -58,8 +58,9 @@ if sys.platform != "win32":
 _GROUP = 500  # contacts read or written by one statement
 _IMPORT_GROUP = 200  # rows that an import writes before it looks whether others want to write
 _IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it cannot see other processes
-_CACHE = 32_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
-_CHECKPOINT = 5_000  # rows of an import after which it brings the write-ahead log into the file
+_CACHE = 16_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
+# Rows of an import after which it brings the write-ahead log into the file, or a commit would have to.
+_CHECKPOINT = 3_000
 _CANDIDATES_LIMIT = 4_000  # ids from the search index that are worth having along another index
 _DENSE = 25  # measured: a contact passed by takes half the time of one looked up, and a page has 50
 
@@ -122,9 +123,15 @@ _UNTAG = "DELETE FROM contact_tag WHERE contact_id IN (SELECT value FROM json_ea
 _TAG = "INSERT INTO contact_tag (tag, contact_id) SELECT value ->> 0, value ->> 1 FROM json_each(?)"
 _LAST_ID = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'contact'), 0)"
 
+# Behind the writes themselves: what a contact is afterwards is read from its row.
 _LOG = """
 INSERT INTO change (batch, contact_id, before, after)
-SELECT ?, value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
+SELECT ?, value ->> 0, value ->> 1, (
+    SELECT json_object(
+        'id', id, 'name', name, 'email', email, 'phone', phone, 'company', company, 'notes', notes,
+        'tags', json(tags), 'created_at', created_at, 'updated_at', updated_at, 'version', version
+    ) FROM contact WHERE id = value ->> 0
+) FROM json_each(?)
 """
 _OPEN_BATCH = "INSERT INTO batch (at, kind, size, undoes, open) VALUES (?, ?, 0, ?, ?) RETURNING id"
 _GROW_BATCH = "UPDATE batch SET size = size + ? WHERE id = ?"
@@ -1182,8 +1189,7 @@ def _from_contact(contact: Contact) -> dict[str, object]:
 
 def _from_edit(edit: Edit) -> tuple[object, ...]:
     """The values that _LOG takes."""
-    after = edit.after.contact if edit.after else None
-    return edit.contact_id, edit.before and _from_contact(edit.before), after and _from_contact(after)
+    return edit.contact_id, edit.before and _from_contact(edit.before)
 
 
 def _to_logged(text: str | None) -> Contact | None:
