@@ -119,6 +119,35 @@ def test_an_import_in_progress_can_be_seen_but_not_undone(sqlite: SQLiteStore) -
     assert not result.batch.open
 
 
+def test_an_import_settles_at_its_end_and_what_others_do_at_once(sqlite: SQLiteStore) -> None:
+    add(sqlite, "Before")
+    seen = []
+
+    def look(done: int) -> None:
+        before = sqlite.settled()
+        if done == 200:
+            add(sqlite, "Meanwhile")
+        seen.append((before, sqlite.settled()))
+
+    sqlite.import_many(PEOPLE, progress=look)
+
+    # The two groups are 2 to 201, so Meanwhile is 202 and the end of the import 302.
+    assert seen == [(1, 1), (1, 202), (202, 202), (202, 202)]
+    assert sqlite.settled() == sqlite.last_change() == 302
+
+
+def test_an_import_that_breaks_off_settles_too(sqlite: SQLiteStore) -> None:
+    def stop(done: int) -> None:
+        assert sqlite.settled() == 0
+        if done == 200:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        sqlite.import_many(PEOPLE, progress=stop)
+
+    assert sqlite.settled() == sqlite.last_change() == 400
+
+
 def test_a_contact_that_is_deleted_during_the_import_is_added_by_a_later_row_no_more(
     sqlite: SQLiteStore, database: Path
 ) -> None:

@@ -362,7 +362,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         changes = self.store.changes(0, 10_000)
 
-        assert self.store.last_change() == len(expected)
+        assert self.store.last_change() == self.store.settled() == len(expected)
         assert [change.seq for change in changes] == list(range(1, len(expected) + 1))
         assert sorted(
             (change.batch, change.contact_id, str((Known.of(change.before), Known.of(change.after))))

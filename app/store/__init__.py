@@ -214,6 +214,14 @@ class ContactStore(Protocol):
         """The newest seq, 0 for an empty log: it changes exactly when anything does."""
         ...
 
+    def settled(self) -> int:
+        """The newest seq of a change that is complete: what live views follow.
+
+        Behind `last_change` only while an import is being written, which is one change, and
+        nobody has changed anything else since. It never falls, and both are equal in the end.
+        """
+        ...
+
     def batch(self, batch_id: int) -> Batch | None:
         """The batch with this id, None when the log does not hold it."""
         ...

@@ -201,6 +201,9 @@ class MemoryStore:
     def last_change(self) -> int:
         return len(self._now().log)
 
+    def settled(self) -> int:
+        return self.last_change()
+
     def batch(self, batch_id: int) -> Batch | None:
         return self._now().batches.get(batch_id)
 

@@ -170,6 +170,20 @@ SELECT t.tag, t.contacts, c.tags FROM tag_count t
 JOIN contact c ON c.id = (SELECT min(contact_id) FROM contact_tag WHERE tag = t.tag)
 """
 _LAST_CHANGE = "SELECT coalesce(max(seq), 0) FROM change"
+# Of an open batch nothing is settled, but all before it is, and all behind it that is not its own.
+_SETTLED = """
+SELECT coalesce(
+    max(
+        (SELECT min(seq) - 1 FROM change WHERE batch = (SELECT min(id) FROM batch WHERE open)),
+        (
+            SELECT coalesce(max(seq), 0) FROM change
+            WHERE batch = (SELECT id FROM batch WHERE NOT open ORDER BY id DESC)
+        )
+    ),
+    (SELECT max(seq) FROM change),
+    0
+)
+"""
 _BATCHES = f"""
 SELECT b.size, b.undoes, b.undone_by, b.open, {_CHANGE} FROM batch b
 JOIN change h ON h.seq = (SELECT min(seq) FROM change WHERE batch = b.id)
@@ -337,6 +351,10 @@ class SQLiteStore:
     def last_change(self) -> int:
         with self._read() as conn:
             return _value(conn, _LAST_CHANGE)
+
+    def settled(self) -> int:
+        with self._read() as conn:
+            return _value(conn, _SETTLED)
 
     def batch(self, batch_id: int) -> Batch | None:
         with self._read() as conn:
