@@ -10,11 +10,11 @@ from app.contacts.samples import samples
 from app.settings import Settings
 from app.store import ContactStore, open_store
 from app.web import view
-from app.web.downloads import stream_downloads
 from app.web.errors import error_pages
 from app.web.forms import method_override
 from app.web.lists import INDEX
 from app.web.security import (
+from app.web.live import Live
     close_odd_paths,
     refuse_before_middleware,
     refuse_cross_site_writes,
@@ -22,6 +22,7 @@ from app.web.security import (
 )
 from app.web.static import StaticFiles
 from app.web.uploads import Uploads
+from app.web.streaming import send_streamed
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB. Uploads: app.web.transfer
@@ -42,6 +43,8 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
     uploads = Uploads(_folder_of_uploads(settings))
     app.provide(Uploads, lambda: uploads)
     _add_middleware(app)
+    live = Live(store)
+    app.provide(Live, lambda: live)
     _explain_to_check(app)
     _add_lifecycle(app, store, uploads)
     routes.register(app)
@@ -91,7 +94,7 @@ def _add_middleware(app: App) -> None:
         close_odd_paths,
         refuse_cross_site_writes,
         method_override,
-        stream_downloads,
+        send_streamed,
     ):
         app.add_middleware(middleware)
     for status in (400, 404, 405):

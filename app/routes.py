@@ -2,7 +2,7 @@
 
 from chirp import App
 
-from app.web import bulk, contacts, dashboard, duplicates, hello, transfer, undo
+from app.web import bulk, contacts, dashboard, duplicates, hello, live, transfer, undo
 
 
 def register(app: App) -> None:
@@ -36,6 +36,7 @@ def register(app: App) -> None:
         ("GET", "/contacts.json", transfer.export_json),
         ("GET", "/contacts/export", transfer.export),
         ("POST", "/contacts/export", transfer.export),
+        ("GET", "/live", live.stream),
         ("GET", "/dashboard", dashboard.dashboard),
         ("GET", "/hello", hello.hello),
     ):

@@ -35,6 +35,9 @@ from pounce.worker import Worker
 from app.settings import BadSetting, Settings
 from app.web.draining import draining
 
+if sys.platform != "win32":
+    import resource
+
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 
 # Far above what the app itself accepts (BODY_LIMIT in app.main and app.web.transfer): Pounce
@@ -83,6 +86,7 @@ def application() -> ASGIApp:
 def run(app: App, settings: Settings) -> None:
     """Serve any ASGI app as these settings say, until SIGTERM or Ctrl-C."""
     apply_fixes()
+    _allow_many_connections()
     settings = replace(settings, port=free_port(settings.host, settings.port))
     config = server_config(settings)
     _log_like_pounce(config)
@@ -150,6 +154,13 @@ def free_port(host: str, port: int) -> int:
         raise BadSetting(
             f"Cannot listen on {host}, port {port}: {error}. Set CONTACTS_HOST or CONTACTS_PORT."
         ) from None
+
+
+def _allow_many_connections() -> None:
+    """Let the process open as many files as it may: each window is one, and many systems begin at 1,024."""
+    if sys.platform != "win32":
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _log_like_pounce(config: ServerConfig) -> None:

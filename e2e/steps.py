@@ -154,3 +154,8 @@ def assert_accessible(page: Page) -> None:
 def assert_no_sideways_scroll(page: Page) -> None:
     """The page fits the width of its window."""
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+
+def not_live(page: Page) -> None:
+    """From its next page on, a window hears nothing of others, as behind a proxy that holds streams back."""
+    page.route("**/live?*", lambda route: None)

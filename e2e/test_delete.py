@@ -6,7 +6,21 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from e2e.steps import alert, count, delete, edit, field, ids, load_more, names, row, save, status, toast
+from e2e.steps import (
+    alert,
+    count,
+    delete,
+    edit,
+    field,
+    ids,
+    load_more,
+    names,
+    not_live,
+    row,
+    save,
+    status,
+    toast,
+)
 
 
 def test_deleting_removes_the_row_counts_down_and_offers_undo(page: Page) -> None:
@@ -169,6 +183,7 @@ def test_deleting_a_contact_that_another_window_has_deleted_says_so(
     page: Page, new_window: Callable[..., Page]
 ) -> None:
     other = new_window()
+    not_live(page)
     page.goto("/contacts")
     other.goto("/contacts")
     delete(other, "Grace Hopper")

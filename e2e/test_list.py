@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.steps import add, alert, count, delete, ids, load_more, names, row, search, status
+from e2e.steps import add, alert, count, delete, ids, load_more, names, not_live, row, search, status
 
 ROWS = "#contact-rows tr:not(.more)"
 
@@ -182,6 +182,7 @@ def test_load_more_adds_the_next_rows_below(page: Page, many: str) -> None:
 def test_what_another_window_adds_and_deletes_meanwhile_is_neither_twice_nor_lost(
     page: Page, many: str, new_window: Callable[..., Page]
 ) -> None:
+    not_live(page)
     page.goto("/contacts")
     before = ids(page)
     other = new_window()

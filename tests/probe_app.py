@@ -24,9 +24,10 @@ from app import server
 from app.main import create_app, open_with_samples
 from app.settings import Settings
 from app.store import ContactStore
-from app.web.downloads import Download, stream_downloads
+from app.web.downloads import Download
 from app.web.draining import draining, rest
 from app.web.static import StaticFiles
+from app.web.streaming import send_streamed
 
 ICONS = 24
 ICON = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="{number}"/></svg>'
@@ -50,7 +51,7 @@ def routes() -> server.App:
     app.route("/until-draining")(until_draining)
     app.route("/whoami")(whoami)
     app.route("/icons")(icons)
-    app.add_middleware(stream_downloads)
+    app.add_middleware(send_streamed)
     app.route("/half")(half)
     app.on_worker_startup(lambda: log.info("startup hook on %s", place()))
     app.on_worker_shutdown(lambda: log.info("shutdown hook on %s", place()))

@@ -35,7 +35,7 @@ PATTERNS = re.split(r"^## ", (ROOT / "docs/patterns.md").read_text(), flags=re.M
 DEFINITIONS = {
     ".py": r"^ *(?:async def|def|class) {}\b",
     ".html": r"{{% (?:block|def|fragment) {}\b|\bid=\"{}\"",
-    ".js": r"^(?:function|const) {}\b",
+    ".js": r"^(?:(?:async )?function|const) {}\b",
     ".css": r"^ *{} {{",
 }
 

@@ -24,6 +24,7 @@ from app.web.forms import read_form
 from app.web.lists import (
     INDEX,
     Answer,
+    as_long,
     changed,
     context_in_trouble,
     count_badge,
@@ -52,9 +53,10 @@ async def home() -> Response:
 async def index(request: Request, store: ContactStore) -> Answer:
     """GET /contacts and /contacts/search: the list, one page of it.
 
-    htmx gets the table, or only the rows behind `after` when it loads more.
+    htmx gets the table, or only the rows behind `after` when it loads more. live.js gets the
+    page, with as many `rows` as it has on the screen.
     """
-    query = requested_list(request)
+    query = as_long(requested_list(request), rows_of(request.query))
     done = message_to_show(request, store)
     context = list_context(store, query, done=done)
     headers = {} if query.after else push(request, link("/contacts", query))
@@ -64,6 +66,7 @@ async def index(request: Request, store: ContactStore) -> Answer:
 
 async def show(request: Request, contact_id: int, store: ContactStore) -> Answer:
     """GET /contacts/{id}: the detail page; for htmx the row, which is how an editor is left."""
+    seq = store.settled()
     contact = store.get(contact_id)
     query = current_list(request)
     if request.is_narrow_fragment:
@@ -73,6 +76,7 @@ async def show(request: Request, contact_id: int, store: ContactStore) -> Answer
     return Page(
         "contacts/show.html",
         "content",
+        seq=seq,
         contact=contact,
         query=query,
         previous=previous,

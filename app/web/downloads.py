@@ -3,37 +3,23 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import IO
 
-from chirp import Request, Response
-from chirp.http.response import StreamingResponse
-from chirp.middleware.protocol import AnyResponse, Next
+from app.web.streaming import Streamed
 
 PIECE = 16_384  # characters, about
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Download(Response):
-    """An answer that the browser saves as a file. pieces: its text, instead of a body."""
-
-    pieces: AsyncIterator[str] | None = None
+class Download(Streamed):
+    """An answer that the browser saves as a file."""
 
     @classmethod
     def of(cls, pieces: AsyncIterator[str], content_type: str, name: str) -> Download:
         """A file with this name, which is ASCII and has no quotes."""
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return cls(content_type=content_type, headers=tuple(headers.items()), pieces=_whole(pieces))
-
-
-async def stream_downloads(request: Request, next: Next) -> AnyResponse:
-    """Send a Download as a stream: from a handler, Chirp takes only its own (docs/upstream.md)."""
-    response = await next(request)
-    if not isinstance(response, Download) or response.pieces is None:
-        return response
-    return StreamingResponse(response.pieces, content_type=response.content_type, headers=response.headers)
 
 
 async def in_turns(texts: Iterator[str]) -> AsyncIterator[str]:

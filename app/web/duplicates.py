@@ -77,6 +77,7 @@ class MergeForm:
 
 async def index(request: Request, store: ContactStore) -> Answer:
     """GET /contacts/duplicates: groups of likely duplicates, the strongest first; `page` counts from 1."""
+    seq = store.settled()
     groups = _finder.known(store)
     if groups is None:
         groups = await on_thread(lambda: _finder.find(store), store)
@@ -87,6 +88,7 @@ async def index(request: Request, store: ContactStore) -> Answer:
         "contacts/duplicates.html",
         "content",
         here="duplicates",
+        seq=seq,
         query=ListQuery(),
         groups=groups[(page - 1) * PAGE_SIZE : page * PAGE_SIZE],
         count=len(groups),

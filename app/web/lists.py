@@ -6,6 +6,7 @@ tags and sort survive it.
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from app.web.view import link
 log = logging.getLogger(__name__)
 
 INDEX = "contacts/index.html"
-ROWS_LIMIT = 500  # how many rows an answer to a change renders at most
+ROWS_LIMIT = 500  # how many rows an answer renders at most
 
 Answer = Any  # what Chirp's content negotiation takes: a return type, or it with status and headers
 
@@ -56,6 +57,7 @@ def list_context(
 ) -> dict[str, Any]:
     """Everything that contacts/index.html and its blocks show.
 
+    seq in it: up to where the log has been read, so that live.js knows what is news.
     form: the add form, None while it is closed. editor: the open row editor.
     done: the batch whose message a plain browser sees.
     """
@@ -88,6 +90,7 @@ def context_in_trouble(
         return {
             "here": "contacts",
             "query": query,
+            "seq": 0,
             "wanted": (),
             "page": ContactPage((), 0, None),
             "count": 0,
@@ -181,12 +184,17 @@ def shown_once(done: Batch | None) -> dict[str, str]:
     }
 
 
-def rows_of(form: FormData) -> int:
-    """How many rows the table had when htmx sent the form; 0 when that is not told."""
+def rows_of(form: Mapping[str, str]) -> int:
+    """How many rows the table has on the screen that asks; 0 when that is not told."""
     return whole(form.get("rows", ""))
 
 
 def whole(text: str) -> int:
+def as_long(query: ListQuery, rows: int) -> ListQuery:
+    """The same list with so many rows at once, within reason."""
+    return replace(query, limit=min(max(rows, query.limit), ROWS_LIMIT))
+
+
     """An id, a version or a batch as a form or URL names it; 0, which none has, for anything else."""
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 

@@ -55,12 +55,14 @@ async def activity(request: Request, store: ContactStore) -> Answer:
     text = request.query.get("before", "")
     if text and not whole(text):
         raise HTTPError(404)
+    seq = store.settled()
     batches = store.batches(PAGE + 1, before=whole(text) or None)
     done = message_to_show(request, store)
     return (
         Page(
             "activity.html",
             "content",
+            seq=seq,
             batches=batches[:PAGE],
             older=batches[PAGE - 1].id if len(batches) > PAGE else None,
             newest=not text,

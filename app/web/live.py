@@ -1,0 +1,144 @@
+"""GET /live: tells every window when something has changed, so that it can show it.
+
+An event says only how far the log reaches now. The window then asks for its own page again,
+with its own search, sort and paging, and puts what differs in its place (static/live.js): an
+event that carried rows could not know whether and where they belong. The number is the id of
+the event, so a window that comes back, after a lost connection or a restart, says with
+Last-Event-ID what it has seen, and is told at once if there is more.
+
+Each worker looks at the log on behalf of its own streams. That needs no broker, and it sees
+what other workers, processes and the command line write as soon as what its own does.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+
+from chirp import HTTPError, Request, SSEEvent
+
+from app.store import ContactStore, StoreUnavailable
+from app.web.draining import draining, rest
+from app.web.lists import whole
+from app.web.streaming import Streamed
+
+LOOK = 0.2  # seconds between two looks at the log
+BEAT = 15.0  # seconds of silence after which a stream says that it is alive
+RETRY = 1_000  # milliseconds after which a browser that lost its stream asks for it again
+
+
+class Live:
+    """The event streams of this process."""
+
+    def __init__(self, store: ContactStore) -> None:
+        self._store = store
+        self._of_worker = threading.local()
+        self._interrupted: dict[str, float] = {}
+
+    def events(self, after: int | None, browser: str = "") -> AsyncGenerator[str]:
+        """Begin a stream, as text. after: what the window has seen; None when it cannot tell.
+
+        browser: a name by which `interrupt` can end it. StoreUnavailable if the log cannot be read.
+        """
+        watcher = self._watcher()
+        watcher.look()  # here, before the answer begins, it may still fail
+        return self._stream(watcher, watcher.settled if after is None else after, browser)
+
+    def interrupt(self, browser: str, seconds: float) -> None:
+        """End the streams of a browser; for so long it gets no other. For app.web.lab."""
+        self._interrupted = {name: end for name, end in self._interrupted.items() if end > monotonic()}
+        self._interrupted[browser] = monotonic() + seconds
+
+    @property
+    def has_interrupted(self) -> bool:
+        """Whether any browser may have to lose its streams."""
+        return any(map(self.is_interrupted, self._interrupted))
+
+    def is_interrupted(self, browser: str) -> bool:
+        """Whether a browser gets no stream at the moment."""
+        return self._interrupted.get(browser, 0.0) > monotonic()
+
+    async def _stream(self, watcher: _Watcher, seen: int, browser: str) -> AsyncGenerator[str]:
+        # At once, because a browser takes the stream for open when the first bytes come.
+        yield SSEEvent("", "beat", str(seen), RETRY).encode()
+        with watcher.awake() as news:
+            while not (draining().is_set() or self.is_interrupted(browser)):
+                if watcher.settled == seen:
+                    news.clear()
+                    try:
+                        async with asyncio.timeout(BEAT):
+                            await news.wait()
+                    except TimeoutError:
+                        yield SSEEvent("", "beat").encode()
+                else:
+                    seen = watcher.settled
+                    yield SSEEvent(str(seen), "changed", str(seen)).encode()
+
+    def _watcher(self) -> _Watcher:
+        """That of the calling worker."""
+        watcher: _Watcher | None = getattr(self._of_worker, "watcher", None)
+        if watcher is None:
+            watcher = self._of_worker.watcher = _Watcher(self._store, self)
+        return watcher
+
+
+class _Watcher:
+    """One worker's eye on the log, open while it has streams. settled: see ContactStore."""
+
+    def __init__(self, store: ContactStore, live: Live) -> None:
+        self.settled = 0
+        self._store = store
+        self._live = live
+        self._streams: set[asyncio.Event] = set()
+        self._watching: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Look at the log now; news wakes the streams. StoreUnavailable if that cannot be done."""
+        before, self.settled = self.settled, self._store.settled()
+        if self.settled != before:
+            self._wake()
+
+    @contextmanager
+    def awake(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever there may be news, as long as the stream lasts."""
+        news = asyncio.Event()
+        self._streams.add(news)
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            yield news
+        finally:
+            self._streams.discard(news)
+            if not self._streams and self._watching:
+                self._watching.cancel()
+                self._watching = None
+
+    async def _watch(self) -> None:
+        stops = False
+        while not stops:
+            stops = await rest(LOOK)
+            with suppress(StoreUnavailable):  # pages and /ready say so, and it may pass
+                self.look()
+            if stops or self._live.has_interrupted:
+                self._wake()
+
+    def _wake(self) -> None:
+        for news in self._streams:
+            news.set()
+
+
+async def stream(request: Request, live: Live) -> Streamed:
+    """GET /live: the stream of one window. `after`: up to where the log was read for the page.
+
+    A browser that comes back by itself says it better, with Last-Event-ID. Not Chirp's EventStream:
+    when a client leaves, that goes on until its next event (docs/upstream.md).
+    """
+    browser = request.cookies.get("lab", "")
+    if live.is_interrupted(browser):
+        raise HTTPError(503, "The event stream is interrupted, as it was asked to be.")
+    seen = request.headers.get("last-event-id") or request.query.get("after") or ""
+    events = live.events(whole(seen) if seen.isdecimal() else None, browser)
+    # X-Accel-Buffering: a proxy in front, such as nginx, is to pass each event on at once.
+    headers = (("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no"))
+    return Streamed(content_type="text/event-stream", headers=headers, pieces=events)

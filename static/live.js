@@ -1,0 +1,187 @@
+// Shows what changes in other windows. The server says only that something has (app/web/live.py). Then this
+// page is fetched again, with its own search, sort and rows, and what differs in a [data-live] element is put
+// in its place. [data-seq] says up to which change the page shows. Nothing here is needed to use the app.
+"use strict";
+
+const live = () => $$("[data-live]");
+const shown = () => Math.min(...$$("[data-seq]").map((element) => Number(element.dataset.seq)));
+const showing = (seq) => $$("[data-seq]").forEach((element) => (element.dataset.seq = seq));
+let known = shown(); // up to which change the server has told of
+
+// ---- The stream -----------------------------------------------------------------------------------
+
+const SILENCE = 40_000; // a stream that says nothing for so long is dead: it beats every 15 seconds
+const sign = $("#live-sign");
+let stream = null, failures = 0, silence = 0, again = 0, soon = 0;
+
+function connect() {
+  disconnect();
+  if (document.hidden || !$("[data-seq]")) return; // a browser has six connections for all its windows
+  stream = new EventSource(`/live?after=${known}`);
+  stream.addEventListener("beat", heard);
+  stream.addEventListener("changed", ({ data }) => {
+    heard();
+    const seq = Number(data);
+    if (seq < known) showing(seq - 1); // a backup was restored
+    known = seq;
+    refresh();
+  });
+  // It tries again by itself, unless the server has refused.
+  stream.addEventListener("error", () => {
+    soon ||= setTimeout(() => (sign.textContent = "Reconnecting…"), 1_000); // not for a hiccup
+    if (stream.readyState !== EventSource.CLOSED) return;
+    failures += 1;
+    clearTimeout(again);
+    again = setTimeout(connect, Math.min(1_000 * 2 ** failures, 30_000));
+  });
+  listen();
+}
+function disconnect() {
+  stream?.close();
+  stream = null;
+  clearTimeout(silence);
+  clearTimeout(again);
+}
+function listen() {
+  clearTimeout(silence);
+  silence = setTimeout(connect, SILENCE);
+}
+function heard() {
+  listen();
+  clearTimeout(soon);
+  failures = soon = 0;
+  sign.textContent = "";
+}
+on("visibilitychange", connect);
+window.addEventListener("pagehide", disconnect);
+window.addEventListener("pageshow", ({ persisted }) => persisted && connect());
+window.addEventListener("online", connect);
+
+// ---- The page, fetched again ------------------------------------------------------------------------
+
+const PAUSE = 300; // milliseconds between two updates, and four times what the last one took
+const ROWS_LIMIT = 500; // what one answer has at most
+let fetching = false, pause = 0, touched = 0; // touched: how often the page was changed from here
+
+on("htmx:beforeRequest htmx:afterSwap htmx:historyRestore", () => (touched += 1));
+// A search brings a new table alone: what stands around it is as old as before.
+let showed = 0;
+on("htmx:beforeSwap", () => (showed = shown()));
+on("htmx:afterSwap", ({ detail: { requestConfig } }) => {
+  if (requestConfig?.verb === "get" && isTable(requestConfig.target)) showing(Math.min(showed, shown()));
+});
+// What had to wait for a request or a mouse button.
+on("htmx:afterRequest pointerup pointercancel", () => queueMicrotask(refresh));
+
+async function refresh() {
+  if (fetching || pause || turn || isDown || document.hidden || known <= shown()) return;
+  fetching = true;
+  const started = performance.now(), before = touched, seq = known;
+  try {
+    const page = await fetchAgain();
+    if (touched !== before || turn || isDown) return;
+    if (page) await update(page);
+    else toast("This was deleted in another window", { problem: true });
+    showing(page ? Number($("[data-seq]", page).dataset.seq) : seq);
+    if (known === seq) known = shown(); // the page may be newer than the event
+  } catch {
+    // Not reached or out of order: the stream says so, too, and the next event tries again.
+  } finally {
+    fetching = false;
+    pause = setTimeout(() => {
+      pause = 0;
+      refresh();
+    }, PAUSE + 4 * (performance.now() - started));
+  }
+}
+
+// The page as it is now, with as many rows as stand here; null when there is none any more.
+async function fetchAgain() {
+  const path = live().find((element) => element.dataset.live)?.dataset.live ?? location.pathname;
+  const wanted = $$("#contact-rows > tr[id^=contact-]").length;
+  const page = await fetchPage(path + location.search, wanted);
+  const rows = page && $("#contact-rows", page);
+  while (rows && $("#more", rows) && wanted > rows.children.length - 1) {
+    const next = await fetchPage($("#more a", rows).href, wanted - rows.children.length + 1);
+    $("#more", rows).replaceWith(...$$("#contact-rows > tr", next));
+  }
+  return page;
+}
+async function fetchPage(address, rows) {
+  const url = new URL(address, location.href);
+  if (rows) url.searchParams.set("rows", Math.min(rows, ROWS_LIMIT));
+  const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  if (answer.status === 404) return null;
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// ---- What differs is put in its place -----------------------------------------------------------------
+
+const isRow = (element) => element.matches?.("#contact-rows > tr[id^=contact-]");
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+async function update(page) {
+  const focused = document.activeElement, place = $$("#contact-rows > tr").indexOf(focused.closest("tr"));
+  const news = [];
+  const callbacks = {
+    beforeNodeMorphed(old, fresh) {
+      if (!isRow(old)) return true;
+      if (old.matches(".editing")) return false; // it stays as it is
+      if (old.dataset.version !== fresh.dataset.version) news.push(old);
+      return true;
+    },
+    beforeNodeRemoved: (old) => !isRow(old) || (!old.matches(".editing") && (calm.matches || !fade(old))),
+    afterNodeAdded: (fresh) => isRow(fresh) && news.push(fresh),
+    // What a person has ticked or unfolded stays so.
+    beforeAttributeUpdated: (name) => !["checked", "open"].includes(name),
+  };
+  for (const element of live()) {
+    const fresh = page.getElementById(element.id);
+    if (!fresh || element.isEqualNode(fresh)) continue;
+    window.Idiomorph.morph(element, fresh, { callbacks });
+    window.htmx?.process(element);
+  }
+  showSelection();
+  for (const row of news) flash(row);
+  if (!focused.isConnected || focused.closest(".leaving")) keepFocus(place);
+  for (const row of $$("tr.editing")) await compare(row, page);
+}
+
+function flash(row) {
+  row.classList.add("news");
+  row.lastElementChild.addEventListener("animationend", () => row.classList.remove("news"), { once: true });
+}
+
+// A row that goes fades first. It is no contact any more: nothing finds it by its id.
+function fade(row) {
+  row.removeAttribute("id");
+  row.inert = true;
+  row.classList.add("leaving");
+  row.addEventListener("animationend", () => row.remove(), { once: true });
+  return true;
+}
+
+// What had the focus is gone: the row in its place gets it.
+function keepFocus(place) {
+  const rows = $$("#contact-rows > tr:not(.leaving)");
+  const row = place < 0 ? null : rows[Math.min(place, rows.length - 1)];
+  ((row && $("a", row)) ?? $("h1")).focus({ preventScroll: true });
+  say("The contact that you were at is no longer in this list.");
+}
+
+// An open editor says when its contact has changed, and leads to the choice between both.
+async function compare(row, page) {
+  const form = $("form", row), version = form.elements.version?.value;
+  if (!version || $(".elsewhere", form)) return;
+  const fresh = page.getElementById(row.id) ?? (await fetchPage(`/contacts/${row.id.replace("contact-", "")}`))?.querySelector("[data-version]");
+  if (fresh?.dataset.version === version) return;
+  const note = $("#elsewhere-template").content.cloneNode(true).firstElementChild;
+  $("[data-message]", note).textContent = fresh
+    ? "Someone else has changed this contact meanwhile. What you typed is still here."
+    : "Someone else has deleted this contact meanwhile. What you typed is still here: save it to add the contact again.";
+  if (!fresh) $("button", note).remove();
+  form.prepend(note);
+}
+
+connect();
