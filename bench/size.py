@@ -111,10 +111,8 @@ def main() -> None:
                 _round(site)
         table = _compare(small, large)
         moved = _move(stack, Path(folder) / "moved", options.large)
-    results = {"environment": _environment(), "sizes": table, "import and export": moved}
-    target = ROOT / "bench/results/size.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(results, indent=1) + "\n")
+    results = {"environment": environment(), "sizes": table, "import and export": moved}
+    write_results("size", results)
     _show(options.small, options.large, table, moved)
 
 
@@ -196,11 +194,11 @@ def _move(stack: ExitStack, folder: Path, size: int) -> dict[str, float]:
         **{f"{label}, while others work": figure for label, figure in figures.items()},
     }
     for label in quiet:
-        for percentile in (50, 99):
-            before, during = _percentile(quiet[label], percentile), _percentile(busy[label], percentile)
-            found[f"{label} p{percentile} alone, ms"] = before
-            found[f"{label} p{percentile} during the import, ms"] = during
-            found[f"{label} p{percentile} ratio"] = round(during / before, 2)
+        for per_cent in (50, 99):
+            before, during = percentile(quiet[label], per_cent), percentile(busy[label], per_cent)
+            found[f"{label} p{per_cent} alone, ms"] = before
+            found[f"{label} p{per_cent} during the import, ms"] = during
+            found[f"{label} p{per_cent} ratio"] = round(during / before, 2)
         found[f"{label}, requests alone"] = len(quiet[label])
         found[f"{label}, requests during the import"] = len(busy[label])
     for format in ("csv", "vcf", "json"):
@@ -313,14 +311,16 @@ def _memory(process: Path, name: str) -> int:
     return int(found[1])
 
 
-def _percentile(times: list[float], percentile: int) -> float:
-    return round(statistics.quantiles(times, n=100, method="inclusive")[percentile - 1], 2)
+def percentile(times: list[float], per_cent: int) -> float:
+    """The time, in milliseconds, that so many per cent of these were below."""
+    return round(statistics.quantiles(times, n=100, method="inclusive")[per_cent - 1], 2)
 
 
 # --- the report
 
 
-def _environment() -> dict[str, object]:
+def environment() -> dict[str, object]:
+    """What the figures were measured on."""
     return {
         "python": sys.version,
         "gil": sys._is_gil_enabled(),
@@ -328,6 +328,13 @@ def _environment() -> dict[str, object]:
         "system": platform.platform(),
         "load": os.getloadavg(),
     }
+
+
+def write_results(name: str, results: dict[str, object]) -> None:
+    """Write what was measured to bench/results/{name}.json."""
+    target = ROOT / f"bench/results/{name}.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def _show(small: int, large: int, table: dict[str, dict[str, float]], moved: dict[str, float]) -> None:

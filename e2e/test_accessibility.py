@@ -50,7 +50,7 @@ def contact_page(page: Page) -> None:
 
 def streaming_dashboard(page: Page) -> None:
     page.goto("/dashboard?slow=4", wait_until="commit")
-    expect(page.locator("#statistics")).to_be_visible()
+    expect(page.locator("#totals")).to_be_visible()
 
 
 def selected_rows(page: Page) -> None:
@@ -149,7 +149,7 @@ STATES: dict[str, Callable[[Page], object]] = {
     "activity": activity,
     "dashboard": show("/dashboard"),
     "dashboard while it loads": streaming_dashboard,
-    "dashboard with a failed section": show("/dashboard?fail=statistics"),
+    "dashboard with a failed section": show("/dashboard?fail=weeks"),
     "not found": show("/contacts/987654321"),
 }
 

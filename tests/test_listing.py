@@ -205,6 +205,8 @@ def test_the_plain_list_has_an_empty_query_string() -> None:
     [
         ListQuery(text="ada & bo = 1%"),
         ListQuery(tags=("VIP", "Book club", "a&b")),
+        ListQuery(only="no-phone"),
+        ListQuery(text="ada", tags=("VIP",), only="stale", sort="company"),
         ListQuery(sort="email", descending=True),
         ListQuery(sort="updated", descending=True),
         ListQuery(sort="updated"),
@@ -236,6 +238,7 @@ def test_the_newest_changes_come_first_unless_a_url_says_otherwise() -> None:
         {"sort": "id; DROP TABLE contact"},
         {"sort": ""},
         {"dir": "sideways"},
+        {"only": "no-name"},
         {"after": "nonsense"},
         {"after": "é"},
         {"after": "====="},
@@ -255,9 +258,10 @@ def test_tags_from_a_url_count_once_and_not_when_empty() -> None:
     assert ListQuery.from_params({}, ("VIP", "", "VIP", "Work")).tags == ("VIP", "Work")
 
 
-def test_a_list_is_filtered_by_a_text_or_a_tag() -> None:
+def test_a_list_is_filtered_by_a_text_a_tag_or_what_is_missing() -> None:
     assert ListQuery(text="a").is_filtered
     assert ListQuery(tags=("a",)).is_filtered
+    assert ListQuery(only="stale").is_filtered
     assert not ListQuery(sort="email", after=("a", 1)).is_filtered
 
 

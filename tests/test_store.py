@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -16,9 +15,8 @@ from app.contacts.contact import (
     InvalidContact,
     NoSuchBatch,
     NoSuchContact,
-    now,
 )
-from app.contacts.listing import SORTS, ContactPage, ListQuery, Sort, Statistics
+from app.contacts.listing import SORTS, ContactPage, ListQuery, Sort
 from app.store import ContactStore, OnDuplicate, RowError, StoreUnavailable
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, ALAN, GRACE, add, draft, names
@@ -58,7 +56,6 @@ def test_an_empty_store_holds_nothing(store: ContactStore) -> None:
     assert list(store.batches()) == []
     assert list(store.samples()) == []
     assert list(store.export(ListQuery())) == []
-    assert store.statistics() == Statistics()
 
 
 def test_a_contact_comes_back_as_it_was_kept(store: ContactStore) -> None:
@@ -1339,69 +1336,6 @@ def test_what_a_sample_batch_changed_but_did_not_make_is_no_sample(store: Contac
     assert list(store.samples()) == [2]
 
 
-# --- statistics
-
-
-def test_statistics_count_contacts_emails_phones_and_companies(store: ContactStore) -> None:
-    store.import_many(
-        [
-            draft("Ada", company="Ácme"),
-            draft("Bo", company="ACME", phone="1"),
-            draft("Cy", phone="2", company="Beta"),
-            draft("Di"),
-        ]
-    )
-
-    figures = store.statistics()
-
-    assert (figures.total, figures.with_email, figures.with_phone) == (4, 2, 2)
-    assert (figures.added_this_week, figures.companies) == (4, 2)
-    assert figures.top_companies == (("Ácme", 2), ("Beta", 1))
-
-
-def test_the_five_largest_companies_come_first_then_those_first_by_name(store: ContactStore) -> None:
-    companies = ["Zeta", "Zeta", "Beta", "Éta", "eta", "Alpha", "Gamma", "Delta", ""]
-    store.import_many(draft(f"Person {n}", company=company) for n, company in enumerate(companies))
-
-    assert store.statistics().top_companies == (
-        ("Éta", 2),
-        ("Zeta", 2),
-        ("Alpha", 1),
-        ("Beta", 1),
-        ("Delta", 1),
-    )
-    assert store.statistics().companies == 6
-
-
-def test_a_company_is_spelled_as_its_oldest_contact_has_it(store: ContactStore) -> None:
-    oldest, newer = add(store, "Ada", company="Acme"), add(store, "Bo", company="ACME")
-    deletion = store.delete([oldest.id])
-    assert deletion is not None
-    assert store.statistics().top_companies == (("ACME", 1),)
-
-    store.undo(deletion.id)
-
-    assert newer.id > oldest.id
-    assert store.statistics().top_companies == (("Acme", 2),)
-
-
-def test_contacts_older_than_seven_days_are_not_of_this_week(
-    store: ContactStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moment = [now()]
-    for module in (app.store.memory, app.store.sqlite):
-        monkeypatch.setattr(module, "now", lambda: moment[0])
-    store.add(ADA)
-    moment[0] += timedelta(days=4)
-    store.add(GRACE)
-
-    moment[0] += timedelta(days=3)
-    assert store.statistics().added_this_week == 2
-
-    moment[0] += timedelta(milliseconds=1)
-    assert store.statistics().added_this_week == 1
-
-
 # --- running
 
 
@@ -1542,6 +1476,8 @@ CALLS: list[Callable[[ContactStore], object]] = [
     lambda store: store.batches(),
     lambda store: store.samples(),
     lambda store: store.statistics(),
+    lambda store: store.added_by_week(1),
+    lambda store: store.top("company", 1),
     lambda store: store.check(),
     lambda store: store.open_worker(),
 ]

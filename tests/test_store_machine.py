@@ -31,7 +31,19 @@ from app.contacts.contact import (
     email_key,
     now,
 )
-from app.contacts.listing import SORTS, ListQuery, Sort, fold, haystack, matches, sort_keys, terms
+from app.contacts.listing import (
+    ONLY,
+    SORTS,
+    STALE,
+    ListQuery,
+    Only,
+    Sort,
+    fold,
+    haystack,
+    matches,
+    sort_keys,
+    terms,
+)
 from app.store import ContactStore, OnDuplicate
 from app.store.memory import MemoryStore
 from app.store.sqlite import SQLiteStore
@@ -63,7 +75,7 @@ EMAILS = (
     "b@x.org",
     "c@x.org",
 )
-PHONES = ("1", "+48 (754) 292", "754-292 x9")
+PHONES = ("", "1", "+48 (754) 292", "754-292 x9")
 TAGS = ("Work", "work", "VIP", "ß", "SS", "日本")
 
 ids = st.integers(0, 9)
@@ -77,7 +89,7 @@ drafts = st.builds(
     company=st.sampled_from(("", "Acme", "ácme", "Beta")),
     notes=st.sampled_from(("", "", "first\nsecond")) | words,
     tags=st.lists(st.sampled_from(TAGS), max_size=3).map(tuple),
-)
+).filter(lambda draft: draft.email or draft.phone)
 searches = (
     words
     | st.text(max_size=3)
@@ -91,6 +103,7 @@ searches = (
     ).map(" ".join)
 )
 some_tags = st.lists(st.sampled_from(TAGS), max_size=2)
+onlies = st.sampled_from(("", *ONLY))  # none half as often again
 
 
 @dataclass(frozen=True)
@@ -163,9 +176,16 @@ class StoreMachine(RuleBasedStateMachine):
         assert {contact_id: Known.of(contact) for contact_id, contact in contacts.items()} == self.known
         return contacts
 
-    def matching(self, text: str, tags: Sequence[str]) -> Iterator[Contact]:
+    def matching(self, text: str, tags: Sequence[str], only: Only = "") -> Iterator[Contact]:
         wanted = {tag.casefold() for tag in tags}
+        missing: dict[Only, Callable[[Contact], bool]] = {
+            "no-phone": lambda contact: contact.phone == "",
+            "no-email": lambda contact: contact.email == "",
+            "stale": lambda contact: False,  # all of them are new; see Pair
+        }
         for contact in self.contacts().values():
+            if only and not missing[only](contact):
+                continue
             if wanted <= {tag.casefold() for tag in contact.tags} and matches(terms(text), haystack(contact)):
                 yield contact
 
@@ -316,14 +336,17 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         text=words | st.text(max_size=3),
         tags=some_tags,
+        only=onlies,
         sort=st.sampled_from(SORTS),
         descending=st.booleans(),
         limit=st.integers(1, 4),
     )
-    def search(self, text: str, tags: list[str], sort: Sort, descending: bool, limit: int) -> None:
-        found = list(self.matching(text, tags))
+    def search(
+        self, text: str, tags: list[str], only: Only, sort: Sort, descending: bool, limit: int
+    ) -> None:
+        found = list(self.matching(text, tags, only))
 
-        query = ListQuery(text=text, tags=tuple(tags), sort=sort, descending=descending, limit=limit)
+        query = ListQuery(text, tuple(tags), only, sort, descending, limit=limit)
 
         self.compare(query, found)
 
@@ -498,6 +521,10 @@ class Pair(RuleBasedStateMachine):
     def wait(self, later: int) -> None:
         self.moment += timedelta(milliseconds=later)
 
+    @rule(short=st.integers(0, 1))
+    def wait_a_year(self, short: int) -> None:
+        self.moment += STALE - timedelta(milliseconds=short)
+
     @rule(draft=drafts)
     def add(self, draft: ContactDraft) -> None:
         self.same(lambda store: store.add(draft))
@@ -535,15 +562,23 @@ class Pair(RuleBasedStateMachine):
     @rule(
         text=searches,
         tags=some_tags,
+        only=onlies,
         sort=st.sampled_from(SORTS),
         descending=st.booleans(),
         limit=st.integers(1, 3),
         contact_id=ids,
     )
     def search(
-        self, text: str, tags: list[str], sort: Sort, descending: bool, limit: int, contact_id: int
+        self,
+        text: str,
+        tags: list[str],
+        only: Only,
+        sort: Sort,
+        descending: bool,
+        limit: int,
+        contact_id: int,
     ) -> None:
-        query: ListQuery | None = ListQuery(text, tuple(tags), sort, descending, limit=limit)
+        query: ListQuery | None = ListQuery(text, tuple(tags), only, sort, descending, limit=limit)
         assert query
         self.same(lambda store: store.count(query))
         self.same(lambda store: list(store.ids(query)))
@@ -561,6 +596,9 @@ class Pair(RuleBasedStateMachine):
         self.same(lambda store: store.batches())
         self.same(lambda store: store.changes(0, 10_000))
         self.same(lambda store: store.statistics())
+        self.same(lambda store: store.added_by_week(60))
+        self.same(lambda store: store.top("company", 2))
+        self.same(lambda store: store.top("domain", 2))
         for contact_id in range(4):
             self.same(lambda store, i=contact_id: store.history(i, 5))  # type: ignore[misc]
             self.same(lambda store, i=contact_id: store.version(i, 2))  # type: ignore[misc]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from app.contacts.contact import ContactDraft
-from app.contacts.listing import SORTS, ListQuery, Sort
+from app.contacts.listing import SORTS, ListQuery, Only, Sort
 from app.store import ContactStore
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, GRACE, draft
@@ -83,6 +83,31 @@ def test_a_tag_that_few_have_begins_with_the_tags(plans: Plans) -> None:
     assert "SCAN c " not in plan
 
 
+@pytest.mark.parametrize(
+    ("only", "index"),
+    [
+        ("no-phone", "SCAN c USING COVERING INDEX contact_without_phone"),
+        ("no-email", "SEARCH c USING INDEX contact_email (email_key=?)"),
+        ("stale", "SEARCH c USING COVERING INDEX contact_by_updated (updated_at<?)"),
+    ],
+)
+def test_those_to_tidy_up_are_found_in_an_index(plans: Plans, only: Only, index: str) -> None:
+    plan = plans(lambda store: store.count(ListQuery(only=only)))
+
+    assert plan.splitlines() == [index]
+
+
+def test_those_without_an_email_are_read_from_the_end_of_the_order_by_email(
+    plans: Plans, sqlite: SQLiteStore
+) -> None:
+    sqlite.import_many(draft(f"Caller {number}", phone=str(number)) for number in range(60))
+
+    plan = plans(lambda store: store.ids(ListQuery(only="no-email", sort="email")))
+
+    assert "SEARCH c USING INDEX contact_by_email (by_email>?)" in plan
+    assert "TEMP B-TREE" not in plan
+
+
 def test_short_words_and_tags_are_counted_without_reading_a_contact(plans: Plans) -> None:
     plan = plans(lambda store: store.count(ListQuery(text="pe per", tags=("work",))))
 
@@ -126,6 +151,9 @@ CALLS: dict[str, Call] = {
     "merge": lambda store: store.merge({7: 1, 8: 1}, GRACE),
     "undo": lambda store: store.undo(1),
     "undo_plan": lambda store: store.undo_plan(1),
+    "count without a phone": lambda store: store.count(ListQuery(only="no-phone")),
+    "count without an email": lambda store: store.count(ListQuery(only="no-email")),
+    "count those not changed": lambda store: store.count(ListQuery(only="stale")),
     "history": lambda store: store.history(7),
     "version": lambda store: store.version(7, 1),
     "preview": lambda store: store.preview([ADA, ContactDraft(name="Bo", phone="1")], "fill"),

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 from urllib.parse import urlencode
 
@@ -26,6 +26,13 @@ _LAST = "\U0010ffff"  # the last code point, so behind every letter: contacts wi
 
 Sort = Literal["name", "email", "company", "updated"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+
+# What a list can be narrowed to so that it gets tidied up; "" for everything.
+Only = Literal["", "no-phone", "no-email", "stale"]
+ONLY: tuple[Only, ...] = get_args(Only)
+STALE = timedelta(days=365)  # a contact that nobody has changed for longer is worth a look
+
+Ranked = Literal["company", "domain"]  # what contacts are counted by
 
 SortKey = str | int
 Place = tuple[SortKey, int]  # the sort key and the id of the last contact of a page
@@ -51,6 +58,7 @@ class ListQuery:
 
     text: words in any order; "" matches all. See `terms`.
     tags: a contact must have every one of them; compared without regard to case.
+    only: those that lack a phone or an email, or that nobody has changed for a year (STALE); "" for all.
     sort: the field that orders the list; "updated" is the time of the last change.
     descending: the largest key first, so "updated" with True begins with the newest change.
     after: the place behind which the page starts; None for the first page.
@@ -59,6 +67,7 @@ class ListQuery:
 
     text: str = ""
     tags: tuple[str, ...] = ()
+    only: Only = ""
     sort: Sort = "name"
     descending: bool = False
     after: Place | None = None
@@ -66,16 +75,18 @@ class ListQuery:
 
     @classmethod
     def from_params(cls, params: Mapping[str, str], tags: tuple[str, ...] = ()) -> ListQuery:
-        """The query that a URL's parameters (q, sort, dir, after) describe.
+        """The query that a URL's parameters (q, only, sort, dir, after) describe.
 
         A URL may be typed by hand or come from an old version, so whatever cannot be
         understood is left at its default. More tags than a contact can have are cut.
         """
         asked = params.get("sort", "name")
         sort: Sort = asked if asked in SORTS else "name"
+        only = params.get("only", "")
         return cls(
             text=" ".join(params.get("q", "").split())[:TEXT_LIMIT],
             tags=tuple(distinct_tags(tags).values())[:TAGS_LIMIT],
+            only=only if only in ONLY else "",
             sort=sort,
             descending=params.get("dir", "desc" if sort == "updated" else "asc") == "desc",
             after=read_place(params.get("after", ""), sort),
@@ -91,6 +102,8 @@ class ListQuery:
         if query.text:
             pairs.append(("q", query.text))
         pairs += [("tag", tag) for tag in query.tags]
+        if query.only:
+            pairs.append(("only", query.only))
         if query.sort != "name":
             pairs.append(("sort", query.sort))
         if query.descending != (query.sort == "updated"):
@@ -102,7 +115,7 @@ class ListQuery:
     @property
     def is_filtered(self) -> bool:
         """Whether the list may leave contacts out."""
-        return bool(self.text or self.tags)
+        return bool(self.text or self.tags or self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +144,6 @@ class Statistics:
 
     added_this_week: contacts created in the last seven days that still exist.
     companies: how many different companies, without regard to case and accents.
-    top_companies: at most five (company, contacts), most contacts first, then by name.
     """
 
     total: int = 0
@@ -139,7 +151,12 @@ class Statistics:
     with_phone: int = 0
     added_this_week: int = 0
     companies: int = 0
-    top_companies: tuple[tuple[str, int], ...] = ()
+
+
+def weeks_until(moment: datetime, weeks: int) -> Sequence[date]:
+    """The Mondays on which the last weeks began, the oldest first, the week of the moment last. UTC."""
+    monday = moment.date() - timedelta(days=moment.weekday())
+    return [monday - timedelta(weeks=back) for back in reversed(range(weeks))]
 
 
 def fold(text: str) -> str:

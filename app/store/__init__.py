@@ -6,12 +6,13 @@ inline; the command line and other frameworks call the same code.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol
 
 from app.contacts.changes import Batch, Change, Kind, UndoPlan
 from app.contacts.contact import Contact, ContactDraft
-from app.contacts.listing import ContactPage, ListQuery, Statistics
+from app.contacts.listing import ContactPage, ListQuery, Ranked, Statistics
 
 OnDuplicate = Literal["skip", "update", "fill"]
 
@@ -238,9 +239,21 @@ class ContactStore(Protocol):
         ...
 
     def statistics(self) -> Statistics:
-        """Figures about all contacts, from one moment.
+        """Figures about all contacts, from one moment."""
+        ...
 
-        A company is spelled as its oldest contact has it.
+    def added_by_week(self, weeks: int) -> Sequence[tuple[date, int]]:
+        """How many of the contacts that exist were added in each of the last weeks.
+
+        Each with the Monday it began on (UTC), the oldest first, the present week last.
+        """
+        ...
+
+    def top(self, field: Ranked, limit: int) -> Sequence[tuple[str, int]]:
+        """The companies or email domains with the most contacts, most first, then by name. See `tags`, too.
+
+        Companies are the same without regard to case and accents, and spelled as the oldest
+        contact has it. A domain is in small letters. Contacts that have none are left out.
         """
         ...
 

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
 from app.contacts.contact import (
@@ -27,13 +27,17 @@ from app.contacts.contact import (
 )
 from app.contacts.listing import (
     COUNT_LIMIT,
+    STALE,
     ContactPage,
     ListQuery,
+    Only,
     Place,
+    Ranked,
     Sort,
     Statistics,
     matches,
     terms,
+    weeks_until,
 )
 from app.store import ImportResult, OnDuplicate, RowError, StoreUnavailable
 from app.store.edits import CleanRow, Edit, Import, ImportRow, Undoing, refuse_stale, retagged
@@ -78,7 +82,12 @@ class _Snapshot:
         order = self.ordered(query.sort)
         if query.is_filtered:
             wanted, tags = terms(query.text), {tag_key(tag) for tag in query.tags}
-            order = tuple(entry for entry in order if tags <= entry.tags and matches(wanted, entry.haystack))
+            belongs = _belonging(query.only)
+            order = tuple(
+                entry
+                for entry in order
+                if tags <= entry.tags and matches(wanted, entry.haystack) and belongs(entry)
+            )
         return order[::-1] if query.descending else order
 
     def tag_counts(self) -> Sequence[tuple[str, int]]:
@@ -224,19 +233,30 @@ class MemoryStore:
         return tuple(itertools.islice(made, limit))  # in the order of the log, new contacts have rising ids
 
     def statistics(self) -> Statistics:
-        entries = sorted(self._now().entries.values(), key=lambda entry: entry.contact.id)
+        entries = self._now().entries.values()
         week_ago = now() - timedelta(days=7)
-        counts = Counter(entry.company for entry in entries if entry.company)
-        spellings = {entry.company: entry.contact.company for entry in reversed(entries)}
-        top = sorted(counts, key=lambda company: (-counts[company], company))[:5]
         return Statistics(
             total=len(entries),
             with_email=sum(entry.email is not None for entry in entries),
             with_phone=sum(entry.contact.phone != "" for entry in entries),
             added_this_week=sum(entry.contact.created_at >= week_ago for entry in entries),
-            companies=len(counts),
-            top_companies=tuple((spellings[company], counts[company]) for company in top),
+            companies=len({entry.company for entry in entries if entry.company}),
         )
+
+    def added_by_week(self, weeks: int) -> Sequence[tuple[date, int]]:
+        mondays = weeks_until(now(), weeks)
+        days = Counter(entry.contact.created_at.date() for entry in self._now().entries.values())
+        return tuple(
+            (monday, sum(days[monday + timedelta(days=day)] for day in range(7))) for monday in mondays
+        )
+
+    def top(self, field: Ranked, limit: int) -> Sequence[tuple[str, int]]:
+        entries = sorted(self._now().entries.values(), key=lambda entry: entry.contact.id)
+        keyed = [(_company if field == "company" else _domain)(entry) for entry in entries]
+        counts = Counter(key for key, _ in keyed if key)
+        spellings = dict(reversed(keyed))
+        ranked = sorted(counts, key=lambda key: (-counts[key], key))[:limit]
+        return tuple((spellings[key], counts[key]) for key in ranked)
 
     # --- writing
 
@@ -359,6 +379,28 @@ class MemoryStore:
     def _commit(self, snapshot: _Snapshot) -> Batch:
         self._snapshot = snapshot
         return snapshot.batches[len(snapshot.batches)]
+
+
+def _belonging(only: Only) -> Callable[[Entry], bool]:
+    """Whether an entry is one of those that a list shows only."""
+    year_ago = now() - STALE
+    tests: Mapping[Only, Callable[[Entry], bool]] = {
+        "": lambda entry: True,
+        "no-phone": lambda entry: not entry.contact.phone,
+        "no-email": lambda entry: not entry.contact.email,
+        "stale": lambda entry: entry.contact.updated_at < year_ago,
+    }
+    return tests[only]
+
+
+def _company(entry: Entry) -> tuple[str, str]:
+    """What makes the company the same one, and how it is spelled."""
+    return entry.company, entry.contact.company
+
+
+def _domain(entry: Entry) -> tuple[str, str]:
+    domain = (entry.email or "").rpartition("@")[2]
+    return domain, domain
 
 
 def _place_in(sort: Sort) -> Callable[[Entry], Place]:

@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -34,9 +34,12 @@ from app.contacts.contact import (
 )
 from app.contacts.listing import (
     COUNT_LIMIT,
+    STALE,
     ContactPage,
     ListQuery,
+    Only,
     Place,
+    Ranked,
     Sort,
     SortKey,
     Statistics,
@@ -44,6 +47,7 @@ from app.contacts.listing import (
     milliseconds,
     sort_keys,
     terms,
+    weeks_until,
 )
 from app.store import CannotOpen, ImportResult, OnDuplicate, StoreUnavailable
 from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, retagged
@@ -78,6 +82,12 @@ _INDEX: Mapping[Sort, str] = {
     "updated": "contact_by_updated",
 }
 
+# The order by email has those without one at its end: said once more, or SQLite would read up to there.
+_ONLY: Mapping[Only, str] = {
+    "no-phone": "c.phone = ''",
+    "no-email": "c.email_key IS NULL AND c.by_email >= char(0x10FFFF)",
+    "stale": "c.updated_at < ?",
+}
 _HAS_TAG = "EXISTS (SELECT 1 FROM contact_tag WHERE tag = ? AND contact_id = {})"
 _GET = f"SELECT {_CONTACT} FROM contact c WHERE c.id = ?"
 _GET_MANY = f"SELECT {_CONTACT} FROM contact c WHERE c.id IN (SELECT value FROM json_each(?))"
@@ -201,11 +211,22 @@ SELECT count(*), count(email_key), count(nullif(phone, '')), count(iif(created_a
     count(DISTINCT nullif(company_key, ''))
 FROM contact
 """
-# SQLite takes a bare column of a group from the row that has the group's min().
-_TOP_COMPANIES = """
-SELECT company, count(*) AS contacts, min(id) FROM contact WHERE company_key <> ''
-GROUP BY company_key ORDER BY contacts DESC, company_key LIMIT 5
+_ADDED_BY_WEEK = """
+SELECT (created_at - ?1) / ?2, count(*) FROM contact WHERE created_at >= ?1 GROUP BY 1
 """
+_TOP: Mapping[Ranked, str] = {
+    "company": """
+SELECT c.company, g.contacts FROM (
+    SELECT company_key, count(*) AS contacts, min(id) AS oldest FROM contact WHERE company_key <> ''
+    GROUP BY company_key ORDER BY contacts DESC, company_key LIMIT ?
+) g JOIN contact c ON c.id = g.oldest ORDER BY g.contacts DESC, g.company_key
+""",
+    "domain": """
+SELECT substr(email_key, instr(email_key, '@') + 1) AS domain, count(*) AS contacts
+FROM contact WHERE email_key IS NOT NULL GROUP BY domain ORDER BY contacts DESC, domain LIMIT ?
+""",
+}
+_WEEK = 7 * 24 * 60 * 60 * 1_000  # milliseconds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is wrong and what to do about it, by the primary code of SQLite's error.
@@ -372,13 +393,19 @@ class SQLiteStore:
 
     def statistics(self) -> Statistics:
         week_ago = milliseconds(now() - timedelta(days=7))
-        with self._read() as conn, _transaction(conn, "BEGIN"):
-            total, with_email, with_phone, added, companies = conn.execute(
-                _STATISTICS, (week_ago,)
-            ).fetchone()
-            top = conn.execute(_TOP_COMPANIES).fetchall()
-        top_companies = tuple((company, contacts) for company, contacts, _ in top)
-        return Statistics(total, with_email, with_phone, added, companies, top_companies)
+        with self._read() as conn:
+            return Statistics(*conn.execute(_STATISTICS, (week_ago,)).fetchone())
+
+    def added_by_week(self, weeks: int) -> Sequence[tuple[date, int]]:
+        mondays = weeks_until(now(), weeks)
+        start = milliseconds(datetime(mondays[0].year, mondays[0].month, mondays[0].day, tzinfo=UTC))
+        with self._read() as conn:
+            added = dict(conn.execute(_ADDED_BY_WEEK, (start, _WEEK)).fetchall())
+        return tuple((monday, added.get(week, 0)) for week, monday in enumerate(mondays))
+
+    def top(self, field: Ranked, limit: int) -> Sequence[tuple[str, int]]:
+        with self._read() as conn:
+            return tuple(conn.execute(_TOP[field], (limit,)).fetchall())
 
     # --- writing
 
@@ -847,19 +874,28 @@ def _looking_up(query: ListQuery) -> tuple[str, Sequence[object]]:
     CROSS JOIN keeps SQLite from beginning with the contacts.
     """
     words, tags = terms(query.text), [tag_key(tag) for tag in query.tags]
+    only, only_values = _only(query)
     if words:
         contact_id, source = "s.rowid", "contact_search s"
         first = "s.contact_search MATCH ?"
         values = [_trigram_query(words)]
         words = tuple(word for word in words if len(word.lstrip()) > 3 or not word.isascii())
-        if words:
-            source += " CROSS JOIN contact c ON c.id = s.rowid"
     elif tags:
         contact_id, source, first, values = "t.contact_id", "contact_tag t", "t.tag = ?", [tags.pop()]
     else:
         contact_id, source, first, values = "c.id", "contact c", "true", []
-    tests = [first, *[_HAS_TAG.format(contact_id)] * len(tags), *["instr(c.haystack, ?)"] * len(words)]
-    return f"SELECT {contact_id} FROM {source} WHERE {' AND '.join(tests)}", [*values, *tags, *words]
+    if contact_id != "c.id" and (words or only):
+        source += f" CROSS JOIN contact c ON c.id = {contact_id}"
+    tests = [first, *[_HAS_TAG.format(contact_id)] * len(tags), *only, *["instr(c.haystack, ?)"] * len(words)]
+    sql = f"SELECT {contact_id} FROM {source} WHERE {' AND '.join(tests)}"
+    return sql, [*values, *tags, *only_values, *words]
+
+
+def _only(query: ListQuery) -> tuple[Sequence[str], Sequence[object]]:
+    """The condition that the contact, c, is one of those to show only, with its values; none for all."""
+    if not query.only:
+        return [], []
+    return [_ONLY[query.only]], [milliseconds(now() - STALE)] if query.only == "stale" else []
 
 
 def _in_order(
@@ -874,8 +910,9 @@ def _in_order(
     if found is not None and len(found) ** 2 <= _DENSE * _value(conn, _TOTAL):
         return "FROM contact c NOT INDEXED WHERE c.id IN (SELECT value FROM json_each(?))", [_json(found)]
     words, tags = terms(query.text), [tag_key(tag) for tag in query.tags]
-    tests = [*[_HAS_TAG.format("c.id")] * len(tags), *["instr(c.haystack, ?)"] * len(words)]
-    values: list[object] = [*tags, *words]
+    only, only_values = _only(query)
+    tests = [*only, *[_HAS_TAG.format("c.id")] * len(tags), *["instr(c.haystack, ?)"] * len(words)]
+    values: list[object] = [*only_values, *tags, *words]
     if words and (candidates := _candidates(conn, words)):
         tests.insert(0, "c.id IN (SELECT value FROM json_each(?))")
         values.insert(0, _json(candidates))

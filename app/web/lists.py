@@ -63,6 +63,7 @@ def list_context(
     """
     return {
         "here": "contacts",
+        "seq": store.settled(),  # before the list is read, which may then only be newer
         "query": query,
         "wanted": terms(query.text),
         "page": store.list(query),
@@ -89,8 +90,8 @@ def context_in_trouble(
             log.exception("the list behind a form could not be read")
         return {
             "here": "contacts",
-            "query": query,
             "seq": 0,
+            "query": query,
             "wanted": (),
             "page": ContactPage((), 0, None),
             "count": 0,
@@ -123,8 +124,8 @@ def changed(
         headers |= push(request, link("/contacts", query))
     if batch and batch.first.before is None:
         rows += batch.size  # those that are new or back are to be seen, too
-    shown = replace(query, limit=min(max(rows, query.limit), ROWS_LIMIT))
-    return OOB(Fragment(INDEX, "contact_table", **list_context(store, shown)), *parts), 200, headers
+    shown = list_context(store, as_long(query, rows))
+    return OOB(Fragment(INDEX, "contact_table", **shown), *parts), 200, headers
 
 
 def count_badge(store: ContactStore) -> Fragment:
@@ -189,12 +190,12 @@ def rows_of(form: Mapping[str, str]) -> int:
     return whole(form.get("rows", ""))
 
 
-def whole(text: str) -> int:
 def as_long(query: ListQuery, rows: int) -> ListQuery:
     """The same list with so many rows at once, within reason."""
     return replace(query, limit=min(max(rows, query.limit), ROWS_LIMIT))
 
 
+def whole(text: str) -> int:
     """An id, a version or a batch as a form or URL names it; 0, which none has, for anything else."""
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 

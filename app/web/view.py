@@ -1,9 +1,9 @@
 """What templates call: links that keep the list, avatars, dates, what a search matched, what changed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2s
 from html import escape
 from urllib.parse import quote
@@ -12,12 +12,18 @@ from kida import Markup
 
 from app.contacts.changes import Change
 from app.contacts.contact import FIELDS, now
-from app.contacts.listing import ListQuery, marked
+from app.contacts.listing import ListQuery, Only, marked
 from app.web.editor import LABELS, text_of
 
 HUES = 12
 CHIPS = 12  # tags that the list offers at once; the others unfold
 SNIPPET = 60  # characters of the notes around what a search matched
+_ONLY: Mapping[Only, str] = {
+    "": "",
+    "no-phone": "No phone number",
+    "no-email": "No email",
+    "stale": "Not changed for a year",
+}
 _SORTED = {"name": "", "email": "by email", "company": "by company", "updated": "by newest change"}
 
 
@@ -53,7 +59,7 @@ def ago(moment: datetime) -> str:
     return day(moment)
 
 
-def day(moment: datetime) -> str:
+def day(moment: date) -> str:
     """A date that no country misreads: `7 March 2026`."""
     return f"{moment.day} {moment:%B %Y}"
 
@@ -61,6 +67,15 @@ def day(moment: datetime) -> str:
 def number(value: int) -> str:
     """A number with its thousands marked: `1,284`."""
     return f"{value:,}"
+
+
+def short(value: int) -> str:
+    """A number for where there is little room, rounded down: `1.2k`, `12k`, `3M`."""
+    if value < 1_000:
+        return str(value)
+    size, letter = (1_000, "k") if value < 1_000_000 else (1_000_000, "M")
+    whole, tenth = divmod(value * 10 // size, 10)
+    return f"{whole}.{tenth}{letter}" if tenth and whole < 10 else f"{whole}{letter}"
 
 
 def percent(part: int, whole: int) -> str:
@@ -113,14 +128,19 @@ def chips(tags: Sequence[tuple[str, int]], query: ListQuery) -> tuple[list[Chip]
     return shown, rest
 
 
+def only_label(query: ListQuery) -> str:
+    """What the contacts of a list have in common besides text and tags; "" for nothing."""
+    return _ONLY[query.only]
+
+
 def list_title(query: ListQuery) -> str:
     """The list in words for the title of the window: `“ada”, Work, by company · Contacts`."""
     parts = [f"“{query.text}”"] if query.text else []
-    parts += query.tags
+    parts += [*query.tags, only_label(query)]
     order = _SORTED[query.sort]
     if query.descending != (query.sort == "updated"):
         order = {"name": "Z to A", "updated": "by oldest change"}.get(query.sort, f"{order}, backwards")
-    parts += filter(None, [order])
+    parts = list(filter(None, [*parts, order]))
     return f"{', '.join(parts)} · Contacts" if parts else "Contacts"
 
 
@@ -191,10 +211,12 @@ GLOBALS = (
     ago,
     day,
     number,
+    short,
     percent,
     mailto,
     dial,
     chips,
+    only_label,
     list_title,
     mark,
     snippet,

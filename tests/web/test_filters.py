@@ -35,6 +35,10 @@ def three(store: ContactStore) -> None:
         ("q=ada", "“ada” · Contacts"),
         ("tag=Work", "Work · Contacts"),
         ("tag=Work&tag=VIP", "Work, VIP · Contacts"),
+        ("only=no-phone", "No phone number · Contacts"),
+        ("only=no-email", "No email · Contacts"),
+        ("only=nonsense", "Contacts"),
+        ("q=ada&tag=Work&only=stale&dir=desc", "“ada”, Work, Not changed for a year, Z to A · Contacts"),
         ("q=ada&tag=Work&sort=company", "“ada”, Work, by company · Contacts"),
         ("sort=name", "Contacts"),
         ("dir=desc", "Z to A · Contacts"),
@@ -108,6 +112,8 @@ async def test_headings_and_chips_keep_the_search_and_lead_to_the_first_page(pla
         ("sort=name", []),
         ("q=ada", []),
         ("dir=desc", [("sort", "name"), ("dir", "desc")]),
+        ("only=no-phone&tag=VIP", [("tag", "VIP"), ("only", "no-phone")]),
+        ("only=nonsense", []),
         ("sort=updated", [("sort", "updated"), ("dir", "desc")]),
         ("sort=updated&dir=asc", [("sort", "updated"), ("dir", "asc")]),
         ("sort=email&tag=VIP&tag=Work", [("sort", "email"), ("dir", "asc"), ("tag", "VIP"), ("tag", "Work")]),
@@ -224,6 +230,52 @@ async def test_as_many_tags_as_fit_do_not_unfold(plain: Browser, store: ContactS
 
     assert len(_chips(page)) == CHIPS
     assert page.dom.one("nav", aria_label="Filter by tag").all("details") == []
+
+
+# ---- what is missing
+
+
+@pytest.mark.usefixtures("three")
+async def test_those_without_a_phone_are_listed_until_the_chip_is_taken_off(
+    plain: Browser, htmx: Htmx, store: ContactStore
+) -> None:
+    add(store, "Katherine Johnson", email="k@example.com", phone="555-0101", tags="VIP")
+    page = await plain.open("/contacts?q=example&tag=VIP&only=no-phone&sort=email")
+    chip = page.dom.link("Remove the filter: No phone number")
+
+    all_of_them = await plain.follow(chip)
+    same = await htmx.send(chip)
+
+    assert page.names == ["Grace Hopper", "Ada Lovelace"]
+    assert page.dom.link("London 2 contacts")["href"].endswith("tag=London&only=no-phone&sort=email")
+    assert all_of_them.names == same.names == ["Katherine Johnson", "Grace Hopper", "Ada Lovelace"]
+    assert plain.url == htmx.url == "/contacts?q=example&tag=VIP&sort=email"
+    assert not all_of_them.dom.has("only")
+
+
+@pytest.mark.usefixtures("three")
+async def test_a_list_in_which_nothing_is_missing_says_so_and_leads_to_all(plain: Browser) -> None:
+    page = await plain.open("/contacts?only=no-email&sort=email")
+
+    everybody = await plain.follow(page.dom.link("Show all contacts"))
+
+    assert page.names == []
+    assert "Nothing matches No email." in page.dom.id("contact-table").text
+    assert plain.url == "/contacts?sort=email"
+    assert len(everybody.names) == 3
+
+
+@pytest.mark.usefixtures("three")
+async def test_only_those_who_lack_something_are_exported(plain: Browser, store: ContactStore) -> None:
+    add(store, "Katherine Johnson", phone="555-0101")
+    page = await plain.open("/contacts?only=no-email")
+
+    file = await plain.follow(page.dom.link("CSV"))
+    everybody = await plain.follow(page.dom.link("Show all"))
+
+    assert b"Katherine" in file.body
+    assert b"Lovelace" not in file.body
+    assert len(everybody.names) == 4
 
 
 # ---- more rows

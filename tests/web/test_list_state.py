@@ -10,7 +10,7 @@ from app.store import ContactStore
 from tests.making import add
 from tests.web.browser import Answer, Browser, Htmx
 
-STATE = "q=love&tag=VIP&sort=email&dir=desc"
+STATE = "q=love&tag=VIP&only=no-phone&sort=email&dir=desc"
 LIST = f"/contacts?{STATE}"
 
 Change = Callable[[Browser, Answer], Awaitable[Answer]]
@@ -19,10 +19,11 @@ HtmxChange = Callable[[Htmx, Answer], Awaitable[Answer]]
 
 @pytest.fixture
 def people(store: ContactStore) -> None:
-    """Two contacts that the list shows, one of them a sample, and one that it leaves out."""
+    """Two contacts that the list shows, one of them a sample, and two that it leaves out."""
     store.import_many([ContactDraft("Love Sample", "y@example.com", tags=("VIP",))], kind="sample")
     add(store, "Ada Lovelace", email="z@example.com", tags="VIP")
     add(store, "Grace Hopper", email="x@example.com", tags="VIP")
+    add(store, "Clover Leaf", email="w@example.com", tags="VIP", phone="555-0101")
 
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("people")]
@@ -248,4 +249,4 @@ async def test_an_odd_address_bar_upsets_nothing(
 
     assert added.status == row.status == 200
     assert row.names == ["Love Sample"]
-    assert store.count() == 4
+    assert store.count() == 5
