@@ -12,17 +12,18 @@ from app.store import ContactStore, open_store
 from app.web import view
 from app.web.errors import error_pages
 from app.web.forms import method_override
+from app.web.lab import Lab, stage_faults, staged
 from app.web.lists import INDEX
-from app.web.security import (
 from app.web.live import Live
+from app.web.security import (
     close_odd_paths,
     refuse_before_middleware,
     refuse_cross_site_writes,
     security_headers,
 )
 from app.web.static import StaticFiles
-from app.web.uploads import Uploads
 from app.web.streaming import send_streamed
+from app.web.uploads import Uploads
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB. Uploads: app.web.transfer
@@ -42,9 +43,12 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
     app.provide(Settings, lambda: settings)
     uploads = Uploads(_folder_of_uploads(settings))
     app.provide(Uploads, lambda: uploads)
-    _add_middleware(app)
     live = Live(store)
     app.provide(Live, lambda: live)
+    _add_middleware(app)
+    app.template_global("has_lab")(lambda: settings.can_stage)
+    if settings.can_stage:
+        _add_lab(app, store)
     _explain_to_check(app)
     _add_lifecycle(app, store, uploads)
     routes.register(app)
@@ -101,9 +105,19 @@ def _add_middleware(app: App) -> None:
         app.error(status)(refuse_before_middleware)
 
 
+def _add_lab(app: App, store: ContactStore) -> None:
+    """What lets a person cause trouble, see app.web.lab."""
+    lab = Lab()
+    app.provide(Lab, lambda: lab)
+    app.provide(ContactStore, lambda: staged(store))
+    app.add_middleware(stage_faults(lab, store))
+    routes.register_lab(app)
+
+
 def _explain_to_check(app: App) -> None:
     """Tell `chirp check` what it cannot see; tests/ prove each point instead."""
     app.declare_template("error.html")  # rendered by error_pages, not by a handler
+    app.declare_template("lab.html")  # of routes that are not always there
     app.declare_template(INDEX)  # it looks for names in the module of the handler only
     # It takes every form for an htmx request that inherits the target of a layout of its own.
     app.override_contract_severity("swap_safety", Severity.INFO)

@@ -2,7 +2,7 @@
 
 from chirp import App
 
-from app.web import bulk, contacts, dashboard, duplicates, hello, live, transfer, undo
+from app.web import bulk, contacts, dashboard, duplicates, hello, lab, live, transfer, undo
 
 
 def register(app: App) -> None:
@@ -41,3 +41,9 @@ def register(app: App) -> None:
         ("GET", "/hello", hello.hello),
     ):
         app.route(path, methods=[method])(handler)
+
+
+def register_lab(app: App) -> None:
+    """Register the failure lab, where the settings allow it."""
+    app.route("/lab", methods=["GET"])(lab.index)
+    app.route("/lab/{fault}", methods=["POST"])(lab.start)

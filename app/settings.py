@@ -34,7 +34,7 @@ class Settings:
 
     @property
     def can_stage(self) -> bool:
-        """Whether a visitor may slow down or break a dashboard section on purpose."""
+        """Whether a visitor may cause failures on purpose: in the lab, and in sections of the dashboard."""
         return self.demo or self.env == "development"
 
     @classmethod
