@@ -36,11 +36,11 @@ def register(app: App) -> None:
         ("GET", "/contacts.json", transfer.export_json),
         ("GET", "/contacts/export", transfer.export),
         ("POST", "/contacts/export", transfer.export),
-        ("GET", "/live", live.stream),
         ("GET", "/dashboard", dashboard.dashboard),
         ("GET", "/hello", hello.hello),
     ):
         app.route(path, methods=[method])(handler)
+    app.route("/live", referenced=True)(live.stream)  # no page, so nothing for a browser to fetch beforehand
 
 
 def register_lab(app: App) -> None:
