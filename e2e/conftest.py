@@ -1,8 +1,12 @@
 """A real browser against a real server process with a real SQLite file.
 
 The tests know a base URL and nothing of the app's code: `pytest e2e --base-url URL` runs
-them against any server that is running already. Otherwise a server is started for the
-session, and each test begins with the twelve sample contacts.
+them against any server that is running already, and `--database FILE` names the file it keeps
+its contacts in. Otherwise a server is started for the session, the app or with
+`--server flask` one of its twins. Each test begins with the twelve sample contacts.
+
+A test that is marked with `contract` is about a feature of docs/contract.md, which every server
+has. `pytest e2e -m "contract(feature='edit')"` picks those of one feature.
 """
 
 import contextlib
@@ -19,7 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Error, Pag
 
 from tests.server_process import running_server
 
-pytest.register_assert_rewrite("e2e.steps")
+pytest.register_assert_rewrite("e2e.steps", "tests.web.markup")
 expect.set_options(timeout=8_000)
 FLAGS = [
     "--disable-gpu",
@@ -31,20 +35,39 @@ FLAGS = [
     "--font-render-hinting=none",
 ]
 NewContext = Callable[..., BrowserContext]
+# Each server that keeps the contract, and how `python -m` starts it.
+SERVERS = {"chirp": ("app", "serve"), "flask": ("twins", "flask"), "fastapi": ("twins", "fastapi")}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("contacts")
+    group.addoption("--server", choices=list(SERVERS), default="chirp", help="the server to start and test")
+    group.addoption(
+        "--database",
+        type=Path,
+        help="the SQLite file of the server at --base-url: each test begins with what it holds now",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "console_errors: this test causes errors in the browser's console on purpose"
     )
+    config.addinivalue_line(
+        "markers", "contract(feature): what every server does, see docs/contract.md; the innermost counts"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A server to test. database: its file, None for a server that we did not start."""
+    """A server to test.
+
+    database: its file, None when that is not known. fresh: a copy of it with the sample contacts alone.
+    """
 
     url: str
     database: Path | None = None
+    fresh: Path | None = None
 
 
 @pytest.fixture(scope="session")
@@ -82,23 +105,29 @@ def base_url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def started(base_url: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def started(
+    request: pytest.FixtureRequest, base_url: str | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """The server of the whole session."""
-    if base_url:
-        yield Site(base_url.rstrip("/"))
-        return
     folder = tmp_path_factory.mktemp("site")
+    if base_url:
+        database: Path | None = request.config.getoption("database")
+        fresh = database and copy_database(database, folder / "fresh.db")
+        yield Site(base_url.rstrip("/"), database, fresh)
+        if database and fresh:
+            copy_database(fresh, database)
+        return
     database = folder / "contacts.db"
-    with running_server(folder, CONTACTS_STORE=f"sqlite:///{database}") as server:
-        copy_database(database, folder / "fresh.db")
-        yield Site(server.url, database)
+    module = SERVERS[request.config.getoption("server")]
+    with running_server(folder, module=module, CONTACTS_STORE=f"sqlite:///{database}") as server:
+        yield Site(server.url, database, copy_database(database, folder / "fresh.db"))
 
 
 @pytest.fixture
 def site(started: Site) -> str:
     """The base URL of a site that holds the sample contacts and no others."""
-    if started.database:
-        copy_database(started.database.with_name("fresh.db"), started.database)
+    if started.database and started.fresh:
+        copy_database(started.fresh, started.database)
     return started.url
 
 

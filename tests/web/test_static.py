@@ -32,7 +32,7 @@ async def test_every_file_that_a_page_names_is_served_and_may_be_kept_for_ever(
 
     answers = {url: await _get(client, url) for url in urls}
 
-    assert len(urls) == 4  # the icon, the stylesheet, htmx and our script
+    assert len(urls) == 6  # the icon, the stylesheet, htmx, idiomorph and our two scripts
     assert {answer.status for answer in answers.values()} == {200}
     assert {answer.header("Cache-Control") for answer in answers.values()} == {FOREVER}
 
