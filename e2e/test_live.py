@@ -68,6 +68,7 @@ def updates(page: Page) -> list[str]:
 # ---- the list
 
 
+@pytest.mark.contract(feature="live")
 def test_a_new_contact_appears_where_it_belongs_in_every_list(
     page: Page, other: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_new_contact_appears_where_it_belongs_in_every_list(
     expect(chip(page, "New")).to_be_visible()
 
 
+@pytest.mark.contract(feature="live")
 def test_what_does_not_belong_to_a_list_does_not_appear_in_it(page: Page, other: Page) -> None:
     page.goto("/contacts?q=lovelace")
 
@@ -100,6 +102,7 @@ def test_what_does_not_belong_to_a_list_does_not_appear_in_it(page: Page, other:
     assert names(page) == ["Ada Lovelace"]
 
 
+@pytest.mark.contract(feature="live")
 def test_a_changed_contact_changes_and_moves_to_its_place(page: Page, other: Page) -> None:
     page.goto("/contacts")
     form = edit(other, "Ada Lovelace")
@@ -115,6 +118,7 @@ def test_a_changed_contact_changes_and_moves_to_its_place(page: Page, other: Pag
     assert names(page) == shown
 
 
+@pytest.mark.contract(feature="live")
 def test_a_deleted_contact_goes_and_comes_back_when_that_is_undone(page: Page, other: Page) -> None:
     page.goto("/contacts")
     before = names(page)
@@ -129,6 +133,7 @@ def test_a_deleted_contact_goes_and_comes_back_when_that_is_undone(page: Page, o
     assert names(page) == before
 
 
+@pytest.mark.contract(feature="live")
 def test_a_row_that_goes_fades_first(new_window: Callable[..., Page], other: Page) -> None:
     page = new_window(reduced_motion="no-preference")
     page.goto("/contacts")
@@ -149,20 +154,23 @@ def test_a_row_that_goes_fades_first(new_window: Callable[..., Page], other: Pag
     expect(page.locator("#contact-rows .news")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="live")
 def test_a_list_of_several_pages_stays_as_long_as_it_is(page: Page, many: str, other: Page) -> None:
     page.goto("/contacts")
     load_more(page, 100)
-    before = names(page)
+    before, fetched = names(page), updates(page)
 
     add(other, "Aaron Aaronson", email="aaron@example.com")
 
     expect(row(page, "Aaron Aaronson")).to_be_attached()
     expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(100)
     assert names(page) == ["Aaron Aaronson", *before[:99]]
+    assert len(fetched) == 1
     load_more(page, 121)
     assert len(set(ids(page))) == 121
 
 
+@pytest.mark.contract(feature="live")
 def test_a_window_without_script_is_right_after_a_reload(plain: Page, other: Page) -> None:
     plain.goto("/contacts")
 
@@ -174,6 +182,7 @@ def test_a_window_without_script_is_right_after_a_reload(plain: Page, other: Pag
     expect(row(plain, "Grace Hopper")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="live")
 def test_a_page_that_was_loaded_before_the_change_is_brought_up_to_date(page: Page, other: Page) -> None:
     held = hold(page, "**/live?*")
     page.goto("/contacts")
@@ -186,6 +195,7 @@ def test_a_page_that_was_loaded_before_the_change_is_brought_up_to_date(page: Pa
     expect(row(page, "Grace Hopper")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="live")
 def test_what_a_window_changes_itself_it_does_not_fetch_again(page: Page, other: Page) -> None:
     page.goto("/contacts")
     fetched = updates(page)
@@ -202,6 +212,7 @@ def test_what_a_window_changes_itself_it_does_not_fetch_again(page: Page, other:
 # ---- what a person is doing meanwhile
 
 
+@pytest.mark.contract(feature="live")
 def test_a_contact_that_is_being_edited_stays_and_leads_to_the_conflict(page: Page, other: Page) -> None:
     page.goto("/contacts")
     form = edit(page, "Ada Lovelace")
@@ -226,6 +237,7 @@ def test_a_contact_that_is_being_edited_stays_and_leads_to_the_conflict(page: Pa
         expect(row(window, "Ada Lovelace")).to_contain_text("555-0123")
 
 
+@pytest.mark.contract(feature="live")
 def test_a_contact_that_is_deleted_while_it_is_being_edited_can_be_saved_anew(
     page: Page, other: Page
 ) -> None:
@@ -243,6 +255,7 @@ def test_a_contact_that_is_deleted_while_it_is_being_edited_can_be_saved_anew(
     expect(row(other, "Ada Lovelace")).to_contain_text("555-0123")
 
 
+@pytest.mark.contract(feature="live")
 def test_an_editor_says_nothing_of_changes_to_other_contacts(page: Page, other: Page) -> None:
     page.goto("/contacts?q=lovelace")
     form = edit(page, "Ada Lovelace")
@@ -257,6 +270,7 @@ def test_an_editor_says_nothing_of_changes_to_other_contacts(page: Page, other: 
     expect(row(page, "Augusta Ada King")).to_be_visible()
 
 
+@pytest.mark.contract(feature="live")
 def test_what_is_typed_in_the_add_form_and_the_search_stays(page: Page, other: Page) -> None:
     page.goto("/contacts/new")
     field(page, "Name").fill("Sophie W")
@@ -289,6 +303,7 @@ def test_selected_rows_stay_selected(page: Page, other: Page) -> None:
     expect(box(page, "Ada Lovelace")).to_be_checked()
 
 
+@pytest.mark.contract(feature="live")
 def test_the_focus_stays_where_it_is_and_goes_to_the_next_row_if_that_one_goes(
     page: Page, other: Page
 ) -> None:
@@ -305,6 +320,7 @@ def test_the_focus_stays_where_it_is_and_goes_to_the_next_row_if_that_one_goes(
     expect(status(page)).to_have_text("The contact that you were at is no longer in this list.")
 
 
+@pytest.mark.contract(feature="live")
 def test_a_change_that_comes_during_a_request_is_shown_after_it(page: Page, other: Page) -> None:
     page.goto("/contacts")
     held = hold(page, "**/contacts/*", "DELETE")
@@ -321,9 +337,33 @@ def test_a_change_that_comes_during_a_request_is_shown_after_it(page: Page, othe
     expect(toast(page)).to_contain_text("Deleted Ada Lovelace.")
 
 
+def test_an_answer_that_is_older_than_an_own_change_is_not_shown(page: Page, other: Page) -> None:
+    page.goto("/contacts")
+    form = edit(page, "Grace Hopper")
+    field(form, "Phone").fill("555-0177")
+    held = hold(page, "**/contacts?rows=*")
+    delete(other, "Alan Turing")
+    while not held:
+        page.evaluate("document.title")  # gives the request time to be held
+    older = held[0].fetch()
+    save(form)
+    expect(row(page, "Grace Hopper")).to_contain_text("555-0177")
+    page.evaluate(
+        """() => new MutationObserver(() => {
+            if (!document.querySelector("#main").innerText.includes("555-0177")) window.cameBack = true;
+        }).observe(document.querySelector("#contact-rows"), { characterData: true, subtree: true })"""
+    )
+
+    held[0].fulfill(response=older)
+
+    expect(row(page, "Alan Turing")).to_have_count(0)
+    assert not page.evaluate("window.cameBack")
+
+
 # ---- other pages
 
 
+@pytest.mark.contract(feature="live")
 def test_the_page_of_a_contact_follows(page: Page, other: Page) -> None:
     page.goto("/contacts")
     page.get_by_role("link", name="Ada Lovelace", exact=True).click()
@@ -366,6 +406,7 @@ def test_the_duplicates_follow(page: Page, other: Page) -> None:
 # ---- when it cannot be
 
 
+@pytest.mark.contract(feature="live")
 @pytest.mark.console_errors
 def test_without_a_stream_everything_else_works_and_a_sign_says_so(page: Page) -> None:
     page.route("**/live?*", lambda route: route.abort())

@@ -1,6 +1,7 @@
 // Shows what changes in other windows. The server says only that something has (app/web/live.py). Then this
 // page is fetched again, with its own search, sort and rows, and what differs in a [data-live] element is put
-// in its place. [data-seq] says up to which change the page shows. Nothing here is needed to use the app.
+// in its place. An element may name an address of its own. [data-seq] says up to which change the page shows.
+// Nothing here is needed to use the app.
 "use strict";
 
 const live = () => $$("[data-live]");
@@ -78,12 +79,17 @@ async function refresh() {
   fetching = true;
   const started = performance.now(), before = touched, seq = known;
   try {
-    const page = await fetchAgain();
-    if (touched !== before || turn || isDown) return;
-    if (page) await update(page);
-    else toast("This was deleted in another window", { problem: true });
-    showing(page ? Number($("[data-seq]", page).dataset.seq) : seq);
-    if (known === seq) known = shown(); // the page may be newer than the event
+    const read = await Promise.all([...Map.groupBy(live(), addressOf)].map(async ([address, elements]) => {
+      const page = await fetchAgain(address);
+      if (touched !== before || turn || isDown) return NaN; // it may be older than what stands here by now
+      if (page) await update(elements, page);
+      else toast("This was deleted in another window", { problem: true });
+      return Number(page && $("[data-seq]", page)?.dataset.seq) || seq;
+    }));
+    const reached = Math.min(...read);
+    if (Number.isNaN(reached)) return;
+    showing(reached);
+    if (known === seq) known = reached; // the page may be newer than the event
   } catch {
     // Not reached or out of order: the stream says so, too, and the next event tries again.
   } finally {
@@ -95,11 +101,12 @@ async function refresh() {
   }
 }
 
+const addressOf = ({ dataset: { live } }) => (live.includes("?") ? live : (live || location.pathname) + location.search);
+
 // The page as it is now, with as many rows as stand here; null when there is none any more.
-async function fetchAgain() {
-  const path = live().find((element) => element.dataset.live)?.dataset.live ?? location.pathname;
+async function fetchAgain(address) {
   const wanted = $$("#contact-rows > tr[id^=contact-]").length;
-  const page = await fetchPage(path + location.search, wanted);
+  const page = await fetchPage(address, wanted);
   const rows = page && $("#contact-rows", page);
   while (rows && $("#more", rows) && wanted > rows.children.length - 1) {
     const next = await fetchPage($("#more a", rows).href, wanted - rows.children.length + 1);
@@ -110,7 +117,8 @@ async function fetchAgain() {
 async function fetchPage(address, rows) {
   const url = new URL(address, location.href);
   if (rows) url.searchParams.set("rows", Math.min(rows, ROWS_LIMIT));
-  const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  const headers = url.searchParams.has("section") ? { "HX-Request": "true" } : {};
+  const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(30_000) });
   if (answer.status === 404) return null;
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
   return new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -121,7 +129,7 @@ async function fetchPage(address, rows) {
 const isRow = (element) => element.matches?.("#contact-rows > tr[id^=contact-]");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-async function update(page) {
+async function update(elements, page) {
   const focused = document.activeElement, place = $$("#contact-rows > tr").indexOf(focused.closest("tr"));
   const news = [];
   const callbacks = {
@@ -134,9 +142,9 @@ async function update(page) {
     beforeNodeRemoved: (old) => !isRow(old) || (!old.matches(".editing") && (calm.matches || !fade(old))),
     afterNodeAdded: (fresh) => isRow(fresh) && news.push(fresh),
     // What a person has ticked or unfolded stays so.
-    beforeAttributeUpdated: (name) => !["checked", "open"].includes(name),
+    beforeAttributeUpdated: (name) => !["checked", "open", "autofocus"].includes(name),
   };
-  for (const element of live()) {
+  for (const element of elements) {
     const fresh = page.getElementById(element.id);
     if (!fresh || element.isEqualNode(fresh)) continue;
     window.Idiomorph.morph(element, fresh, { callbacks });
@@ -167,7 +175,7 @@ function keepFocus(place) {
   const rows = $$("#contact-rows > tr:not(.leaving)");
   const row = place < 0 ? null : rows[Math.min(place, rows.length - 1)];
   ((row && $("a", row)) ?? $("h1")).focus({ preventScroll: true });
-  say("The contact that you were at is no longer in this list.");
+  if (row) say("The contact that you were at is no longer in this list.");
 }
 
 // An open editor says when its contact has changed, and leads to the choice between both.
