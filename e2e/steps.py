@@ -1,5 +1,6 @@
 """What a person does and sees, by role, label and text."""
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Route, expect
@@ -105,7 +106,7 @@ def question(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Undo what is left?")
 
 
-def hold(page: Page, url: str, method: str = "GET") -> list[Route]:
+def hold(page: Page, url: str | re.Pattern[str], method: str = "GET") -> list[Route]:
     """Keep the first request to an address back until it is let go."""
     held: list[Route] = []
 

@@ -20,6 +20,7 @@ from e2e.steps import (
     chip,
     count,
     delete,
+    edges,
     edit,
     field,
     hold,
@@ -171,6 +172,58 @@ def test_a_list_of_several_pages_stays_as_long_as_it_is(page: Page, many: str, o
 
 
 @pytest.mark.contract(feature="live")
+def test_an_update_waits_for_the_rows_that_are_loading(page: Page, many: str, other: Page) -> None:
+    page.goto("/contacts")
+    held = hold(page, re.compile(r"/contacts\?after="))
+    page.locator("#more").scroll_into_view_if_needed()
+    while not held:
+        page.evaluate("document.title")  # gives the request time to be held
+
+    add(other, "Aaron Aaronson", email="aaron@example.com")
+    expect(count(other)).to_have_text("121")
+    held[0].continue_()
+
+    expect(row(page, "Aaron Aaronson")).to_be_attached()
+    expect(page.locator("#contact-rows tr:not(.more)")).to_have_count(100)
+    load_more(page, 121)
+    assert len(set(ids(page))) == 121
+
+
+def test_what_a_person_looks_at_stays_where_it_is(page: Page, many: str, other: Page) -> None:
+    page.goto("/contacts")
+    last = page.locator("#contact-rows tr[id]").nth(30)
+    last.scroll_into_view_if_needed()
+    before = edges(last)
+
+    add(other, "Aaron Aaronson", email="aaron@example.com")
+    expect(row(page, "Aaron Aaronson")).to_be_attached()
+
+    assert edges(page.locator("#contact-rows tr[id]").nth(31)) == before
+
+
+def test_rows_that_stay_are_not_moved(page: Page, many: str, other: Page) -> None:
+    page.goto("/contacts")
+    tenth = names(page)[9]
+    page.evaluate(
+        """() => {
+            window.moved = 0;
+            new MutationObserver((changes) => changes.forEach(({ removedNodes }) => {
+                window.moved += [...removedNodes].filter((node) => node.tagName === "TR").length;
+            })).observe(document.querySelector("#contact-rows"), { childList: true });
+        }"""
+    )
+
+    add(other, "Aaron Aaronson", email="aaron@example.com")
+    expect(row(page, "Aaron Aaronson")).to_be_attached()
+    assert page.evaluate("window.moved") == 1  # the last one, which is on the next page now
+    form = edit(other, tenth)
+    field(form, "Name").fill("Ab Initio")
+    save(form)
+
+    expect(page.locator("#contact-rows .person__name").nth(1)).to_have_text("Ab Initio")
+    assert page.evaluate("window.moved") == 2
+
+
 def test_a_window_without_script_is_right_after_a_reload(plain: Page, other: Page) -> None:
     plain.goto("/contacts")
 
@@ -304,6 +357,29 @@ def test_selected_rows_stay_selected(page: Page, other: Page) -> None:
 
 
 @pytest.mark.contract(feature="live")
+def test_a_row_that_fades_is_no_longer_selected(new_window: Callable[..., Page], other: Page) -> None:
+    page = new_window(reduced_motion="no-preference")
+    page.goto("/contacts")
+    for name in ("Ada Lovelace", "Grace Hopper", "Alan Turing"):
+        box(page, name).check()
+
+    delete(other, "Grace Hopper")
+
+    expect(bar(page)).to_contain_text("2 selected")
+
+
+def test_all_that_match_stay_selected_with_those_that_come(page: Page, many: str, other: Page) -> None:
+    page.goto("/contacts")
+    page.get_by_role("checkbox", name="Select all that are shown").check()
+    bar(page).get_by_role("checkbox", name=re.compile("^All")).check()
+    expect(bar(page)).to_contain_text("All 120 selected")
+
+    add(other, "Aaron Aaronson", email="aaron@example.com")
+
+    expect(bar(page)).to_contain_text("All 121 selected")
+    expect(box(page, "Aaron Aaronson")).to_be_checked()
+
+
 def test_the_focus_stays_where_it_is_and_goes_to_the_next_row_if_that_one_goes(
     page: Page, other: Page
 ) -> None:
@@ -374,8 +450,13 @@ def test_the_page_of_a_contact_follows(page: Page, other: Page) -> None:
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Ada King")
     expect(page.locator(".history li").first).to_contain_text("Ada King")
+    expect(page).to_have_title("Ada King · Contacts")
     delete(other, "Ada King")
     expect(alert(page)).to_contain_text("This was deleted in another window")
+    alert(page).get_by_role("button", name="Dismiss").click()
+    with page.expect_response(re.compile(r"/contacts/\d+$")):
+        delete(other, "Grace Hopper")
+    expect(alert(page)).to_be_empty()
 
 
 @pytest.mark.parametrize(
@@ -392,6 +473,18 @@ def test_activity_and_dashboard_follow(page: Page, other: Page, path: str, shown
     delete(other, "Grace Hopper")
 
     expect(page.locator(shown).first).to_contain_text("Deleted Grace Hopper")
+
+
+def test_a_button_of_the_activity_stays_that_of_its_change(page: Page, other: Page) -> None:
+    delete(other, "Grace Hopper")
+    page.goto("/dashboard")
+    undo = page.get_by_role("button", name="Undo: Deleted Grace Hopper")
+    undo.focus()
+
+    delete(other, "Alan Turing")
+    expect(page.locator("#activity li")).to_have_count(3)
+
+    expect(undo).to_be_focused()
 
 
 def test_the_duplicates_follow(page: Page, other: Page) -> None:

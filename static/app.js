@@ -231,7 +231,7 @@ on("htmx:afterSettle", () => {
 
 // ---- Selecting rows ------------------------------------------------------------------------------
 
-const boxes = () => $$("#contact-rows .pick input");
+const boxes = () => $$("#contact-rows > tr[id] .pick input"); // a row that fades away has no id
 const selected = () => boxes().filter((box) => box.checked);
 let lastBox = null; // a click with Shift selects all rows from here
 

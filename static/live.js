@@ -11,7 +11,8 @@ let known = shown(); // up to which change the server has told of
 
 // ---- The stream -----------------------------------------------------------------------------------
 
-const SILENCE = 40_000; // a stream that says nothing for so long is dead: it beats every 15 seconds
+const SILENCE = 25_000; // milliseconds after which a stream that says nothing is dead: it beats every ten seconds
+const SPREAD = 200; // and within which all windows that hear of a change ask for it, not all at once
 const sign = $("#live-sign");
 let stream = null, failures = 0, silence = 0, again = 0, soon = 0;
 
@@ -19,23 +20,24 @@ function connect() {
   disconnect();
   if (document.hidden || !$("[data-seq]")) return; // a browser has six connections for all its windows
   stream = new EventSource(`/live?after=${known}`);
-  stream.addEventListener("beat", heard);
+  stream.addEventListener("beat", alive);
   stream.addEventListener("changed", ({ data }) => {
-    heard();
+    alive();
     const seq = Number(data);
     if (seq < known) showing(seq - 1); // a backup was restored
     known = seq;
-    refresh();
+    setTimeout(refresh, SPREAD * Math.random());
   });
   // It tries again by itself, unless the server has refused.
   stream.addEventListener("error", () => {
-    soon ||= setTimeout(() => (sign.textContent = "Reconnecting…"), 1_000); // not for a hiccup
+    soon ||= setTimeout(lost, 1_000); // not for a hiccup
     if (stream.readyState !== EventSource.CLOSED) return;
     failures += 1;
     clearTimeout(again);
     again = setTimeout(connect, Math.min(1_000 * 2 ** failures, 30_000));
   });
   listen();
+  refresh(); // what was heard of before the window was hidden
 }
 function disconnect() {
   stream?.close();
@@ -45,9 +47,13 @@ function disconnect() {
 }
 function listen() {
   clearTimeout(silence);
-  silence = setTimeout(connect, SILENCE);
+  silence = setTimeout(() => {
+    lost();
+    connect();
+  }, SILENCE);
 }
-function heard() {
+const lost = () => (sign.textContent = "Reconnecting…");
+function alive() {
   listen();
   clearTimeout(soon);
   failures = soon = 0;
@@ -62,7 +68,9 @@ window.addEventListener("online", connect);
 
 const PAUSE = 300; // milliseconds between two updates, and four times what the last one took
 const ROWS_LIMIT = 500; // what one answer has at most
-let fetching = false, pause = 0, touched = 0; // touched: how often the page was changed from here
+let fetching = false, pause = 0, errors = 0, gone = false;
+let touched = 0; // how often the page was changed from here
+const busy = () => turn || isDown || $("#more .htmx-request");
 
 on("htmx:beforeRequest htmx:afterSwap htmx:historyRestore", () => (touched += 1));
 // A search brings a new table alone: what stands around it is as old as before.
@@ -75,30 +83,38 @@ on("htmx:afterSwap", ({ detail: { requestConfig } }) => {
 on("htmx:afterRequest pointerup pointercancel", () => queueMicrotask(refresh));
 
 async function refresh() {
-  if (fetching || pause || turn || isDown || document.hidden || known <= shown()) return;
+  if (fetching || pause || busy() || document.hidden || !live().length || known <= shown()) return;
   fetching = true;
   const started = performance.now(), before = touched, seq = known;
   try {
     const read = await Promise.all([...Map.groupBy(live(), addressOf)].map(async ([address, elements]) => {
       const page = await fetchAgain(address);
-      if (touched !== before || turn || isDown) return NaN; // it may be older than what stands here by now
+      if (touched !== before || busy()) return NaN; // it may be older than what stands here by now
       if (page) await update(elements, page);
-      else toast("This was deleted in another window", { problem: true });
+      tell(!page);
       return Number(page && $("[data-seq]", page)?.dataset.seq) || seq;
     }));
+    errors = 0;
     const reached = Math.min(...read);
     if (Number.isNaN(reached)) return;
     showing(reached);
     if (known === seq) known = reached; // the page may be newer than the event
   } catch {
-    // Not reached or out of order: the stream says so, too, and the next event tries again.
+    errors += 1; // not reached, or out of order: the stream says so, too
   } finally {
     fetching = false;
     pause = setTimeout(() => {
       pause = 0;
       refresh();
-    }, PAUSE + 4 * (performance.now() - started));
+    }, Math.min(PAUSE * 2 ** errors, 30_000) + 4 * (performance.now() - started));
   }
+}
+
+// What the page is about was deleted, or is back.
+function tell(isGone) {
+  if (isGone && !gone) toast("This was deleted in another window", { problem: true });
+  if (gone && !isGone) $("#alerts").replaceChildren();
+  gone = isGone;
 }
 
 const addressOf = ({ dataset: { live } }) => (live.includes("?") ? live : (live || location.pathname) + location.search);
@@ -126,48 +142,89 @@ async function fetchPage(address, rows) {
 
 // ---- What differs is put in its place -----------------------------------------------------------------
 
-const isRow = (element) => element.matches?.("#contact-rows > tr[id^=contact-]");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const topOf = (row) => row.getBoundingClientRect().top;
 
 async function update(elements, page) {
+  for (const row of $$(".leaving")) row.remove();
   const focused = document.activeElement, place = $$("#contact-rows > tr").indexOf(focused.closest("tr"));
-  const news = [];
-  const callbacks = {
-    beforeNodeMorphed(old, fresh) {
-      if (!isRow(old)) return true;
-      if (old.matches(".editing")) return false; // it stays as it is
-      if (old.dataset.version !== fresh.dataset.version) news.push(old);
-      return true;
-    },
-    beforeNodeRemoved: (old) => !isRow(old) || (!old.matches(".editing") && (calm.matches || !fade(old))),
-    afterNodeAdded: (fresh) => isRow(fresh) && news.push(fresh),
-    // What a person has ticked or unfolded stays so.
-    beforeAttributeUpdated: (name) => !["checked", "open", "autofocus"].includes(name),
-  };
+  const all = $("#bulk")?.elements.all.checked;
+  // What a person looks at stays where it is, whatever comes or goes above it.
+  const seen = scrollY > 0 && $$("#contact-rows > tr").find((row) => topOf(row) > 0 && page.getElementById(row.id));
+  const before = seen && topOf(seen);
   for (const element of elements) {
     const fresh = page.getElementById(element.id);
     if (!fresh || element.isEqualNode(fresh)) continue;
-    window.Idiomorph.morph(element, fresh, { callbacks });
-    window.htmx?.process(element);
+    const rows = $("#contact-rows", element);
+    if (rows) updateRows(rows, [...$("#contact-rows", fresh).children]);
+    morph(element, fresh);
   }
+  if (seen) scrollBy({ top: topOf(seen) - before, behavior: "instant" });
+  if (elements.some(({ dataset: { live } }) => !live)) document.title = page.title;
+  if (all) for (const box of [$("#bulk").elements.all, ...boxes()]) box.checked = true;
   showSelection();
-  for (const row of news) flash(row);
   if (!focused.isConnected || focused.closest(".leaving")) keepFocus(place);
   for (const row of $$("tr.editing")) await compare(row, page);
 }
+
+// The rows are not left to Idiomorph: it moves all that stand behind a new one.
+function updateRows(body, wanted) {
+  const ids = new Set(wanted.map(({ id }) => id));
+  const stays = (row) => row.matches(".editing") && !ids.has(row.id);
+  for (const row of [...body.children]) if (!ids.has(row.id) && !stays(row)) leave(row);
+  const next = (row) => {
+    while (row && (row.matches(".leaving") || stays(row))) row = row.nextElementSibling;
+    return row;
+  };
+  let place = next(body.firstElementChild);
+  for (const fresh of wanted) {
+    let row = $(`#${fresh.id}`, body);
+    if (!row) {
+      row = document.importNode(fresh, true);
+      body.insertBefore(row, place);
+      window.htmx?.process(row);
+      flash(row);
+      continue;
+    }
+    if (place && row !== place && row === next(place.nextElementSibling)) {
+      put(body, place, null); // it has gone down: its turn comes
+      place = row;
+    }
+    if (row === place) place = next(place.nextElementSibling);
+    else put(body, row, place);
+    if (row.matches(".editing") || row.isEqualNode(fresh)) continue;
+    const changed = row.dataset.version !== fresh.dataset.version;
+    morph(row, fresh);
+    if (changed) flash(row);
+  }
+}
+// Where the browser can, without loss of the focus.
+const put = (body, row, place) => (body.moveBefore ? body.moveBefore(row, place) : body.insertBefore(row, place));
+
+function morph(element, fresh) {
+  const callbacks = {
+    beforeNodeMorphed: ({ id }) => id !== "contact-rows",
+    // What a person has ticked or unfolded stays so.
+    beforeAttributeUpdated: (name) => !["checked", "open", "autofocus"].includes(name),
+    afterNodeMorphed: activate,
+    afterNodeAdded: activate,
+  };
+  window.Idiomorph.morph(element, fresh, { callbacks });
+}
+const activate = (node) => node.matches?.("[hx-get], [hx-post], [hx-put], [hx-delete]") && window.htmx?.process(node);
 
 function flash(row) {
   row.classList.add("news");
   row.lastElementChild.addEventListener("animationend", () => row.classList.remove("news"), { once: true });
 }
 
-// A row that goes fades first. It is no contact any more: nothing finds it by its id.
-function fade(row) {
+// A row that goes fades first, if it can be seen. It is no contact any more: nothing finds it by its id.
+function leave(row) {
+  if (calm.matches || topOf(row) < 0 || row.id === "more") return row.remove();
   row.removeAttribute("id");
   row.inert = true;
   row.classList.add("leaving");
   row.addEventListener("animationend", () => row.remove(), { once: true });
-  return true;
 }
 
 // What had the focus is gone: the row in its place gets it.
@@ -175,7 +232,7 @@ function keepFocus(place) {
   const rows = $$("#contact-rows > tr:not(.leaving)");
   const row = place < 0 ? null : rows[Math.min(place, rows.length - 1)];
   ((row && $("a", row)) ?? $("h1")).focus({ preventScroll: true });
-  if (row) say("The contact that you were at is no longer in this list.");
+  say(row ? "The contact that you were at is no longer in this list." : "What you were at has changed.");
 }
 
 // An open editor says when its contact has changed, and leads to the choice between both.

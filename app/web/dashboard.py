@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from hashlib import blake2s
 from typing import Self
 
 from chirp import Fragment, HTTPError, Request, TemplateStream
@@ -82,6 +83,11 @@ class Bar:
     contacts: int
     length: float
     url: str
+
+    @property
+    def id(self) -> str:
+        """An id that stays the same when others overtake it, so that the focus does."""
+        return f"bar-{blake2s(self.url.encode(), digest_size=4).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ what other workers, processes and the command line write as soon as what its own
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
 
 from chirp import HTTPError, Request, SSEEvent
@@ -24,8 +25,10 @@ from app.web.lists import whole
 from app.web.streaming import Streamed
 
 LOOK = 0.2  # seconds between two looks at the log
-BEAT = 15.0  # seconds of silence after which a stream says that it is alive
+BEAT = 10.0  # seconds of silence after which a stream says that it is alive
 RETRY = 1_000  # milliseconds after which a browser that lost its stream asks for it again
+
+log = logging.getLogger(__name__)
 
 
 class Live:
@@ -34,6 +37,7 @@ class Live:
     def __init__(self, store: ContactStore) -> None:
         self._store = store
         self._of_worker = threading.local()
+        self._lock = threading.Lock()
         self._interrupted: dict[str, float] = {}
 
     def events(self, after: int | None, browser: str = "") -> AsyncGenerator[str]:
@@ -47,8 +51,9 @@ class Live:
 
     def interrupt(self, browser: str, seconds: float) -> None:
         """End the streams of a browser; for so long it gets no other. For app.web.lab."""
-        self._interrupted = {name: end for name, end in self._interrupted.items() if end > monotonic()}
-        self._interrupted[browser] = monotonic() + seconds
+        with self._lock:  # and replaced as a whole, because other threads go through it
+            still = {name: end for name, end in self._interrupted.items() if end > monotonic()}
+            self._interrupted = still | {browser: monotonic() + seconds}
 
     @property
     def has_interrupted(self) -> bool:
@@ -118,8 +123,12 @@ class _Watcher:
         stops = False
         while not stops:
             stops = await rest(LOOK)
-            with suppress(StoreUnavailable):  # pages and /ready say so, and it may pass
+            try:
                 self.look()
+            except StoreUnavailable:
+                pass  # pages and /ready say so, and it may pass
+            except Exception:
+                log.exception("the change log could not be looked at")
             if stops or self._live.has_interrupted:
                 self._wake()
 

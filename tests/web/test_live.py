@@ -91,14 +91,15 @@ async def test_the_log_is_looked_at_only_while_somebody_wants_to_know(store: Con
         assert await changed(three) == 1
 
 
-async def test_a_store_that_fails_for_a_while_ends_no_stream() -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("The disk is full."), RuntimeError("a fault of ours")])
+async def test_a_store_that_fails_for_a_while_ends_no_stream(error: Exception) -> None:
     class Ill(MemoryStore):
         ill = 0
 
         def settled(self) -> int:
             if self.ill:
                 self.ill -= 1
-                raise StoreUnavailable("The disk is full.")
+                raise error
             return super().settled()
 
     store = Ill()
