@@ -12,8 +12,7 @@ run: setup ## serve the app on http://127.0.0.1:8000 (settings: environment vari
 	@$(python) -m app serve
 
 test: setup ## run every test, those in the browser too
-	@browser=$$($(python) scripts/provide_browser.py) && \
-	E2E_BROWSER="$$browser" $(python) -m pytest -p tests.summary_plugin tests e2e $(PYTEST)
+	@scripts/test $(PYTEST)
 
 unit: setup ## run the tests that need no browser (PYTEST='-k search' picks some)
 	@$(python) -m pytest -p tests.summary_plugin tests $(PYTEST)
