@@ -11,6 +11,9 @@ setup: ## bring uv, Python 3.14t and the locked packages into this folder
 run: setup ## serve the app on http://127.0.0.1:8000 (settings: environment variables, CONTACTS_...)
 	@$(python) -m app serve
 
+twins: setup ## run the app beside its twins in Flask and FastAPI, and show screens and code side by side
+	@$(python) -m twins
+
 test: setup ## run every test, those in the browser too
 	@scripts/test $(PYTEST)
 
@@ -20,6 +23,10 @@ unit: setup ## run the tests that need no browser (PYTEST='-k search' picks some
 e2e: setup ## run the tests in the browser
 	@browser=$$($(python) scripts/provide_browser.py) && \
 	E2E_BROWSER="$$browser" $(python) -m pytest -p tests.summary_plugin e2e $(PYTEST)
+
+conformance: setup ## run the tests of docs/contract.md against the app and its twins, and write docs/conformance.md
+	@browser=$$($(python) scripts/provide_browser.py) && \
+	E2E_BROWSER="$$browser" $(python) scripts/conformance.py $(SERVER)
 
 check: setup ## check format, style, types, routes and templates, and what is committed
 	$(python) -m ruff format --check
@@ -47,4 +54,4 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup run test unit e2e bench check format gil lock clean
+.PHONY: help setup run twins test unit e2e conformance bench check format gil lock clean

@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ["settings", "contacts", "store", "web", "routes", "main", "server", "__main__"]
 
 MODULES = sorted(path for path in (ROOT / "app").rglob("*.py") if path != ROOT / "app/__init__.py")
-STARTER = "tests/server_process.py"  # how the browser tests start a server of their own
-TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+# What the browser tests share with the others: how a server is started, and how HTML is read.
+SHARED = ["tests/server_process.py", "tests/web/markup.py"]
+TEMPLATES = sorted([*(ROOT / "templates").rglob("*.html"), *(ROOT / "twins/templates").rglob("*.html")])
 
 
 def _name(path: Path) -> str:
@@ -94,11 +95,13 @@ def test_only_the_settings_read_the_environment(path: Path) -> None:
     assert (readers != []) == (path.name == "settings.py")
 
 
-@pytest.mark.parametrize("path", [*sorted((ROOT / "e2e").glob("*.py")), ROOT / STARTER], ids=_name)
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "e2e").glob("*.py")), *map(ROOT.joinpath, SHARED)], ids=_name
+)
 def test_the_browser_tests_know_nothing_but_addresses(path: Path) -> None:
     own = {name for name in _imports(path) if name.partition(".")[0] in ("app", "tests")}
 
-    assert own <= {STARTER.removesuffix(".py").replace("/", ".")}
+    assert own <= {path.removesuffix(".py").replace("/", ".") for path in SHARED}
 
 
 # ---- templates
