@@ -58,6 +58,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the feature of a test in the report that scripts/conformance.py reads."""
+    for item in items:
+        if mark := item.get_closest_marker("contract"):
+            item.user_properties.append(("feature", mark.kwargs["feature"]))
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A server to test.
@@ -112,6 +119,8 @@ def started(
     folder = tmp_path_factory.mktemp("site")
     if base_url:
         database: Path | None = request.config.getoption("database")
+        if database and not database.is_file():
+            pytest.exit(f"--database: there is no file {database}.", 1)
         fresh = database and copy_database(database, folder / "fresh.db")
         yield Site(base_url.rstrip("/"), database, fresh)
         if database and fresh:

@@ -7,6 +7,8 @@ from playwright.sync_api import Dialog, Page, Route, expect
 
 from e2e.steps import add, count, field, names, open_form, row, status, toast
 
+pytestmark = pytest.mark.contract(feature="add")
+
 
 def test_a_new_contact_appears_in_its_place_and_the_badge_counts_it(page: Page) -> None:
     page.goto("/contacts")
@@ -85,6 +87,7 @@ def test_an_email_that_is_taken_is_named_in_the_form(page: Page) -> None:
     expect(count(page)).to_have_text("13")
 
 
+@pytest.mark.contract(feature="undo")
 def test_undo_takes_an_added_contact_back(page: Page) -> None:
     page.goto("/contacts")
     add(page, "Barbara Castle", "barbara@example.com")
@@ -157,6 +160,7 @@ def test_escape_ends_the_composition_of_a_word_and_not_the_form(page: Page) -> N
     expect(name).to_have_value("ひょうし")
 
 
+@pytest.mark.contract(feature="history")
 def test_what_is_typed_survives_back_and_forward(page: Page) -> None:
     page.goto("/contacts")
     form = open_form(page)
@@ -206,6 +210,7 @@ def test_leaving_the_page_with_unsaved_typing_asks_first(page: Page) -> None:
     assert asked == ["beforeunload"]
 
 
+@pytest.mark.contract(feature="no-script")
 def test_a_contact_is_added_without_javascript_and_the_message_shows_once(plain: Page) -> None:
     plain.goto("/contacts")
 
@@ -219,6 +224,7 @@ def test_a_contact_is_added_without_javascript_and_the_message_shows_once(plain:
     expect(toast(plain)).to_have_count(0)
 
 
+@pytest.mark.contract(feature="no-script")
 def test_undo_works_without_javascript(plain: Page) -> None:
     plain.goto("/contacts")
     add(plain, "Barbara Castle", "barbara@example.com")
@@ -229,6 +235,7 @@ def test_undo_works_without_javascript(plain: Page) -> None:
     expect(toast(plain)).to_contain_text("Removed Barbara Castle.")
 
 
+@pytest.mark.contract(feature="no-script")
 def test_a_message_is_not_shown_again_by_the_back_button(plain: Page) -> None:
     plain.goto("/contacts")
     add(plain, "Barbara Castle", "barbara@example.com")
@@ -240,6 +247,7 @@ def test_a_message_is_not_shown_again_by_the_back_button(plain: Page) -> None:
     expect(toast(plain)).to_have_count(0)
 
 
+@pytest.mark.contract(feature="no-script")
 def test_wrong_input_without_javascript_comes_back_on_a_whole_page(plain: Page) -> None:
     plain.goto("/contacts/new")
     form = plain.locator("#form-section form")

@@ -8,9 +8,10 @@ from playwright.sync_api import Page, expect
 
 from e2e.steps import add, assert_accessible, assert_no_sideways_scroll, count, delete, names
 
-SLOW = "/dashboard?slow=2"
+SLOW = "/dashboard?slow=4"
 
 
+@pytest.mark.contract(feature="dashboard")
 def test_the_dashboard_shows_figures_and_what_happened(page: Page) -> None:
     page.goto("/contacts")
     delete(page, "Grace Hopper")
@@ -23,6 +24,7 @@ def test_the_dashboard_shows_figures_and_what_happened(page: Page) -> None:
     expect(page.locator("#activity li").last).to_contain_text("Added 12 sample contacts")
 
 
+@pytest.mark.contract(feature="dashboard")
 @pytest.mark.parametrize("window", ["page", "plain"])
 def test_the_shell_shows_at_once_and_each_section_when_it_is_ready(
     window: str, request: pytest.FixtureRequest
@@ -43,6 +45,7 @@ def test_the_shell_shows_at_once_and_each_section_when_it_is_ready(
     expect(skeletons.first).to_be_hidden()
 
 
+@pytest.mark.contract(feature="dashboard")
 def test_the_sections_load_at_the_same_time(page: Page) -> None:
     page.goto("/contacts")
 
@@ -60,6 +63,7 @@ def test_the_sections_load_at_the_same_time(page: Page) -> None:
     assert 2_000 <= last < 3_000, "the sections, of up to two seconds each, took their times together"
 
 
+@pytest.mark.contract(feature="dashboard")
 @pytest.mark.parametrize("window", ["page", "plain"])
 def test_a_section_that_fails_says_so_and_leaves_the_others_alone(
     window: str, request: pytest.FixtureRequest
@@ -74,6 +78,7 @@ def test_a_section_that_fails_says_so_and_leaves_the_others_alone(
     expect(page.locator("#activity")).to_contain_text("Added 12 sample contacts")
 
 
+@pytest.mark.contract(feature="dashboard")
 def test_a_link_can_be_followed_while_the_sections_still_load(page: Page) -> None:
     page.goto("/dashboard?slow=10", wait_until="commit")
 
@@ -82,6 +87,7 @@ def test_a_link_can_be_followed_while_the_sections_still_load(page: Page) -> Non
     expect(page.locator("#contact-rows tr")).to_have_count(12)
 
 
+@pytest.mark.contract(feature="dashboard")
 def test_what_happened_can_be_undone_from_the_dashboard(page: Page) -> None:
     page.goto("/contacts")
     delete(page, "Grace Hopper")

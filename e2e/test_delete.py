@@ -36,6 +36,7 @@ def test_deleting_removes_the_row_counts_down_and_offers_undo(page: Page) -> Non
     expect(row(page, "Grace Hopper")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="events")
 def test_the_page_hears_of_a_deletion_as_an_event(page: Page) -> None:
     page.goto("/contacts")
     page.evaluate(
@@ -48,6 +49,7 @@ def test_the_page_hears_of_a_deletion_as_an_event(page: Page) -> None:
     assert page.evaluate("window.heard") == "Deleted Grace Hopper"
 
 
+@pytest.mark.contract(feature="undo")
 def test_undo_brings_a_deleted_contact_back_and_can_itself_be_undone(page: Page) -> None:
     page.goto("/contacts")
     before = names(page)
@@ -195,6 +197,7 @@ def test_deleting_a_contact_that_another_window_has_deleted_says_so(
     expect(row(page, "Grace Hopper")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="undo")
 @pytest.mark.console_errors
 def test_undo_refuses_when_the_contact_has_changed_since(page: Page, new_window: Callable[..., Page]) -> None:
     page.goto("/contacts")
@@ -217,6 +220,7 @@ def test_undo_refuses_when_the_contact_has_changed_since(page: Page, new_window:
     expect(row(page, "Grace Hopper")).to_contain_text("Second")
 
 
+@pytest.mark.contract(feature="no-script")
 def test_a_contact_is_deleted_and_restored_without_javascript(plain: Page) -> None:
     plain.goto("/contacts?q=hopper")
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.steps import (
@@ -20,6 +21,8 @@ from e2e.steps import (
     status,
     toast,
 )
+
+pytestmark = pytest.mark.contract(feature="edit")
 
 
 def test_a_row_becomes_an_editor_and_the_address_says_so(page: Page) -> None:
@@ -47,6 +50,7 @@ def test_saving_shows_the_new_row_in_place_and_the_address_goes_back(page: Page)
     expect(page.get_by_role("link", name="Edit Grace Hopper")).to_be_focused()
 
 
+@pytest.mark.contract(feature="history")
 def test_reload_and_back_show_whole_pages_while_an_editor_is_open(page: Page) -> None:
     page.goto("/contacts")
     edit(page, "Grace Hopper")
@@ -91,6 +95,7 @@ def test_wrong_input_stays_in_the_editor_with_its_message(page: Page) -> None:
     expect(page.locator("#contact-rows tr")).to_have_count(12)
 
 
+@pytest.mark.contract(feature="undo")
 def test_undo_brings_the_old_values_back(page: Page) -> None:
     page.goto("/contacts")
     form = edit(page, "Grace Hopper")
@@ -146,6 +151,7 @@ def test_an_edit_keeps_the_search_it_was_made_in(page: Page) -> None:
     assert names(page) == ["Grace Hopper"]
 
 
+@pytest.mark.contract(feature="conflict")
 def test_two_windows_that_edit_one_contact_meet_a_conflict_that_shows_both_and_loses_nothing(
     page: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -222,6 +228,7 @@ def test_closing_the_add_form_leaves_an_open_editor_alone(page: Page) -> None:
     expect(field(form, "Notes")).to_have_value("half a sentence")
 
 
+@pytest.mark.contract(feature="conflict")
 def test_an_editor_that_is_opened_again_by_forward_meets_the_conflict_it_was_made_for(
     page: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -256,6 +263,7 @@ def test_the_row_of_an_editor_on_top_does_not_come_twice_with_load_more(page: Pa
     assert len(set(ids(page))) == 100
 
 
+@pytest.mark.contract(feature="no-script")
 def test_a_contact_is_edited_without_javascript(plain: Page) -> None:
     plain.goto("/contacts")
     form = edit(plain, "Grace Hopper")
@@ -267,6 +275,7 @@ def test_a_contact_is_edited_without_javascript(plain: Page) -> None:
     expect(toast(plain)).to_contain_text("Saved Grace Hopper.")
 
 
+@pytest.mark.contract(feature="no-script")
 def test_wrong_input_and_a_conflict_come_back_on_whole_pages_without_javascript(
     plain: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -306,6 +315,7 @@ def test_an_open_add_form_survives_work_on_the_list(page: Page) -> None:
     expect(field(form, "Name")).to_have_value("Barbara Castle")
 
 
+@pytest.mark.contract(feature="conflict")
 def test_keep_theirs_gives_up_what_was_typed_and_can_be_taken_back(
     page: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -338,6 +348,7 @@ def test_cancel_after_a_search_stays_at_the_search(page: Page) -> None:
     assert names(page) == ["Grace Hopper"]
 
 
+@pytest.mark.contract(feature="conflict")
 def test_a_clash_is_decided_without_javascript(plain: Page, new_window: Callable[..., Page]) -> None:
     plain.goto("/contacts")
     form = edit(plain, "Grace Hopper")
@@ -360,6 +371,7 @@ def test_a_clash_is_decided_without_javascript(plain: Page, new_window: Callable
     expect(plain.get_by_text("not lost").first).to_be_visible()
 
 
+@pytest.mark.contract(feature="show")
 def test_the_page_of_a_contact_shows_what_was_changed_and_leads_to_its_neighbours(page: Page) -> None:
     page.goto("/contacts?sort=email")
     order = names(page)

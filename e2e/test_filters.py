@@ -29,6 +29,7 @@ def chosen(page: Page) -> list[str]:
     return page.locator(".chip[aria-current] bdi").all_inner_texts()
 
 
+@pytest.mark.contract(feature="tags")
 def test_a_tag_narrows_the_list_and_everything_that_names_it_follows(page: Page) -> None:
     page.evaluate("window.sameDocument = true")
     promised = number_on(page, "Football")
@@ -48,6 +49,7 @@ def test_a_tag_narrows_the_list_and_everything_that_names_it_follows(page: Page)
     assert page.evaluate("window.sameDocument") is True
 
 
+@pytest.mark.contract(feature="sort")
 def test_a_heading_sorts_by_keyboard_and_keeps_the_focus_while_it_turns_round(page: Page) -> None:
     heading(page, "Email").get_by_role("link").focus()
 
@@ -65,6 +67,7 @@ def test_a_heading_sorts_by_keyboard_and_keeps_the_focus_while_it_turns_round(pa
     expect(heading(page, "Name")).not_to_have_attribute("aria-sort", re.compile(".*"))
 
 
+@pytest.mark.contract(feature="history")
 def test_a_search_keeps_the_tags_and_the_order_and_back_takes_them_away_one_by_one(
     page: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -105,6 +108,7 @@ def test_a_search_keeps_the_tags_and_the_order_and_back_takes_them_away_one_by_o
     assert (ids(page), page.title(), chosen(page)) == (found, title, list(TAGS))
 
 
+@pytest.mark.contract(feature="history")
 @pytest.mark.console_errors
 def test_back_pressed_twice_quickly_shows_the_page_it_led_to(page: Page) -> None:
     for tag in TAGS:
@@ -136,6 +140,7 @@ def test_the_list_goes_on_working_after_the_back_button(page: Page) -> None:
     expect(count(page)).to_have_text("119")
 
 
+@pytest.mark.contract(feature="tags")
 def test_what_is_typed_while_a_tag_is_on_its_way_is_searched_with_it(page: Page) -> None:
     page.clock.install()
     page.reload()
@@ -152,6 +157,7 @@ def test_what_is_typed_while_a_tag_is_on_its_way_is_searched_with_it(page: Page)
     expect(search(page)).to_be_focused()
 
 
+@pytest.mark.contract(feature="tags")
 @pytest.mark.console_errors
 def test_a_tag_pressed_while_a_search_is_on_its_way_gets_both(page: Page) -> None:
     held = hold(page, "**/contacts?q=a")
@@ -165,6 +171,7 @@ def test_a_tag_pressed_while_a_search_is_on_its_way_gets_both(page: Page) -> Non
     assert chosen(page) == ["Football"]
 
 
+@pytest.mark.contract(feature="tags")
 def test_two_tags_and_a_deletion_pressed_at_once_all_happen(page: Page) -> None:
     held = hold(page, "**/contacts?tag=Football")
     name = names(page)[0]
@@ -181,6 +188,7 @@ def test_two_tags_and_a_deletion_pressed_at_once_all_happen(page: Page) -> None:
     expect(row(page, name)).to_have_count(0)
 
 
+@pytest.mark.contract(feature="delete")
 def test_two_rows_deleted_one_right_after_the_other_both_go(page: Page) -> None:
     first, second = names(page)[:2]
     held = hold(page, "**/contacts/*", "DELETE")
@@ -195,6 +203,7 @@ def test_two_rows_deleted_one_right_after_the_other_both_go(page: Page) -> None:
     expect(row(page, second)).to_have_count(0)
 
 
+@pytest.mark.contract(feature="edit")
 @pytest.mark.console_errors
 def test_an_editor_opened_while_a_search_is_on_its_way_is_open_in_what_it_finds(page: Page) -> None:
     held = hold(page, "**/contacts?q=a")
@@ -210,6 +219,7 @@ def test_an_editor_opened_while_a_search_is_on_its_way_is_open_in_what_it_finds(
     assert len(held) == 1
 
 
+@pytest.mark.contract(feature="tags")
 def test_a_link_opened_in_a_new_tab_is_not_taken_over(page: Page) -> None:
     with page.context.expect_page() as opened:
         chip(page, "Football").click(modifiers=["ControlOrMeta"])
@@ -218,6 +228,7 @@ def test_a_link_opened_in_a_new_tab_is_not_taken_over(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/contacts$"))
 
 
+@pytest.mark.contract(feature="no-script")
 def test_tags_and_headings_are_plain_links_without_javascript(plain: Page, many: str) -> None:
     plain.goto("/contacts")
 

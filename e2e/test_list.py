@@ -11,6 +11,7 @@ from e2e.steps import add, alert, count, delete, ids, load_more, names, not_live
 ROWS = "#contact-rows tr:not(.more)"
 
 
+@pytest.mark.contract(feature="list")
 def test_the_list_shows_the_contacts_and_how_many_there_are(page: Page) -> None:
     page.goto("/contacts")
 
@@ -19,6 +20,7 @@ def test_the_list_shows_the_contacts_and_how_many_there_are(page: Page) -> None:
     assert names(page) == sorted(names(page), key=str.casefold)
 
 
+@pytest.mark.contract(feature="search")
 def test_typing_in_the_search_box_filters_the_list_without_a_reload(page: Page) -> None:
     page.goto("/contacts")
     page.evaluate("window.sameDocument = true")
@@ -32,6 +34,7 @@ def test_typing_in_the_search_box_filters_the_list_without_a_reload(page: Page) 
     assert page.evaluate("window.sameDocument") is True
 
 
+@pytest.mark.contract(feature="search")
 def test_six_quick_keys_send_one_request(page: Page) -> None:
     page.clock.install()
     page.goto("/contacts")
@@ -45,6 +48,7 @@ def test_six_quick_keys_send_one_request(page: Page) -> None:
     assert [url for url in sent if "/contacts" in url] == [page.url]
 
 
+@pytest.mark.contract(feature="search")
 @pytest.mark.console_errors
 def test_a_late_answer_never_replaces_a_newer_one(page: Page) -> None:
     page.goto("/contacts")
@@ -63,6 +67,7 @@ def test_a_late_answer_never_replaces_a_newer_one(page: Page) -> None:
     expect(row(page, "Grace Hopper")).to_be_visible()
 
 
+@pytest.mark.contract(feature="search")
 def test_a_spinner_shows_while_a_search_takes_long(page: Page) -> None:
     page.goto("/contacts")
     held = []
@@ -75,6 +80,7 @@ def test_a_spinner_shows_while_a_search_takes_long(page: Page) -> None:
     expect(page.locator("#searching")).to_be_hidden()
 
 
+@pytest.mark.contract(feature="history")
 def test_the_address_shows_the_search_and_a_reload_or_a_pasted_link_brings_it_back(
     page: Page, new_window: Callable[..., Page]
 ) -> None:
@@ -91,6 +97,7 @@ def test_the_address_shows_the_search_and_a_reload_or_a_pasted_link_brings_it_ba
         assert names(window) == ["Grace Hopper"]
 
 
+@pytest.mark.contract(feature="history")
 def test_back_and_forward_show_whole_pages_again(page: Page) -> None:
     page.goto("/contacts")
     page.get_by_role("searchbox").fill("hopper")
@@ -110,6 +117,7 @@ def test_back_and_forward_show_whole_pages_again(page: Page) -> None:
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
+@pytest.mark.contract(feature="search")
 def test_a_search_without_a_match_says_so_and_offers_a_way_back(page: Page) -> None:
     page.goto("/contacts")
 
@@ -121,6 +129,7 @@ def test_a_search_without_a_match_says_so_and_offers_a_way_back(page: Page) -> N
     expect(page.locator("#contact-rows tr")).to_have_count(12)
 
 
+@pytest.mark.contract(feature="search")
 def test_what_a_search_found_is_marked(page: Page) -> None:
     page.goto("/contacts")
 
@@ -131,6 +140,7 @@ def test_what_a_search_found_is_marked(page: Page) -> None:
     expect(row(page, "Grace Hopper").locator("mark")).to_have_text("logbook")
 
 
+@pytest.mark.contract(feature="search")
 @pytest.mark.parametrize("text", ["a", '"', "O'", "👩🏽‍💻", "<b>", "%_\\", "c++ & c#", "李"])
 def test_whatever_is_searched_for_is_in_the_address_and_comes_back_as_it_was(page: Page, text: str) -> None:
     page.goto("/contacts")
@@ -145,6 +155,7 @@ def test_whatever_is_searched_for_is_in_the_address_and_comes_back_as_it_was(pag
     assert ids(page) == found
 
 
+@pytest.mark.contract(feature="no-script")
 def test_search_works_without_javascript(plain: Page) -> None:
     plain.goto("/contacts")
 
@@ -155,6 +166,7 @@ def test_search_works_without_javascript(plain: Page) -> None:
     assert names(plain) == ["Grace Hopper"]
 
 
+@pytest.mark.contract(feature="sort")
 def test_a_heading_sorts_the_list_and_turns_it_round(plain: Page) -> None:
     plain.goto("/contacts")
     first, last = names(plain)[0], names(plain)[-1]
@@ -165,6 +177,7 @@ def test_a_heading_sorts_the_list_and_turns_it_round(plain: Page) -> None:
     expect(plain.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
 
 
+@pytest.mark.contract(feature="paging")
 def test_load_more_adds_the_next_rows_below(page: Page, many: str) -> None:
     page.goto("/contacts")
     expect(page.locator(ROWS)).to_have_count(50)
@@ -179,6 +192,7 @@ def test_load_more_adds_the_next_rows_below(page: Page, many: str) -> None:
     expect(search(page)).to_be_focused()
 
 
+@pytest.mark.contract(feature="paging")
 def test_what_another_window_adds_and_deletes_meanwhile_is_neither_twice_nor_lost(
     page: Page, many: str, new_window: Callable[..., Page]
 ) -> None:
@@ -199,6 +213,7 @@ def test_what_another_window_adds_and_deletes_meanwhile_is_neither_twice_nor_los
     assert len(set(ids(page))) == 120
 
 
+@pytest.mark.contract(feature="paging")
 @pytest.mark.console_errors
 def test_rows_that_could_not_be_loaded_are_loaded_by_a_press(page: Page, many: str) -> None:
     page.goto("/contacts")
@@ -212,6 +227,7 @@ def test_rows_that_could_not_be_loaded_are_loaded_by_a_press(page: Page, many: s
     expect(page.locator(ROWS)).to_have_count(100)
 
 
+@pytest.mark.contract(feature="paging")
 def test_load_more_by_keyboard_moves_on_to_the_first_new_row(page: Page, many: str) -> None:
     page.goto("/contacts")
 
@@ -220,6 +236,7 @@ def test_load_more_by_keyboard_moves_on_to_the_first_new_row(page: Page, many: s
     expect(page.locator("#contact-rows tr").nth(50).locator(".person__name")).to_be_focused()
 
 
+@pytest.mark.contract(feature="list")
 def test_a_page_takes_clicks_at_once(new_window: Callable[..., Page]) -> None:
     page = new_window(reduced_motion="no-preference")
     page.goto("/dashboard")
@@ -230,6 +247,7 @@ def test_a_page_takes_clicks_at_once(new_window: Callable[..., Page]) -> None:
     expect(page.locator("#form-section form")).to_be_visible()
 
 
+@pytest.mark.contract(feature="no-script")
 def test_load_more_is_a_plain_link_without_javascript(plain: Page, many: str) -> None:
     plain.goto("/contacts")
     first = ids(plain)
@@ -266,6 +284,7 @@ def test_the_sample_contacts_go_without_javascript_too(plain: Page) -> None:
     expect(plain.get_by_role("link", name="New contact").last).to_be_visible()
 
 
+@pytest.mark.contract(feature="show")
 def test_a_contact_has_a_page_of_its_own_with_links_to_write_and_to_call(page: Page) -> None:
     page.goto("/contacts?q=hopper")
 

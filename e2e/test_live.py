@@ -189,6 +189,7 @@ def test_an_update_waits_for_the_rows_that_are_loading(page: Page, many: str, ot
     assert len(set(ids(page))) == 121
 
 
+@pytest.mark.contract(feature="live")
 def test_what_a_person_looks_at_stays_where_it_is(page: Page, many: str, other: Page) -> None:
     page.goto("/contacts")
     last = page.locator("#contact-rows tr[id]").nth(30)
@@ -201,6 +202,7 @@ def test_what_a_person_looks_at_stays_where_it_is(page: Page, many: str, other: 
     assert edges(page.locator("#contact-rows tr[id]").nth(31)) == before
 
 
+@pytest.mark.contract(feature="live")
 def test_rows_that_stay_are_not_moved(page: Page, many: str, other: Page) -> None:
     page.goto("/contacts")
     tenth = names(page)[9]
@@ -224,6 +226,7 @@ def test_rows_that_stay_are_not_moved(page: Page, many: str, other: Page) -> Non
     assert page.evaluate("window.moved") == 2
 
 
+@pytest.mark.contract(feature="live")
 def test_a_window_without_script_is_right_after_a_reload(plain: Page, other: Page) -> None:
     plain.goto("/contacts")
 
@@ -356,7 +359,6 @@ def test_selected_rows_stay_selected(page: Page, other: Page) -> None:
     expect(box(page, "Ada Lovelace")).to_be_checked()
 
 
-@pytest.mark.contract(feature="live")
 def test_a_row_that_fades_is_no_longer_selected(new_window: Callable[..., Page], other: Page) -> None:
     page = new_window(reduced_motion="no-preference")
     page.goto("/contacts")
@@ -380,6 +382,7 @@ def test_all_that_match_stay_selected_with_those_that_come(page: Page, many: str
     expect(box(page, "Aaron Aaronson")).to_be_checked()
 
 
+@pytest.mark.contract(feature="live")
 def test_the_focus_stays_where_it_is_and_goes_to_the_next_row_if_that_one_goes(
     page: Page, other: Page
 ) -> None:
@@ -413,6 +416,7 @@ def test_a_change_that_comes_during_a_request_is_shown_after_it(page: Page, othe
     expect(toast(page)).to_contain_text("Deleted Ada Lovelace.")
 
 
+@pytest.mark.contract(feature="live")
 def test_an_answer_that_is_older_than_an_own_change_is_not_shown(page: Page, other: Page) -> None:
     page.goto("/contacts")
     form = edit(page, "Grace Hopper")

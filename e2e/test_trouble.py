@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from e2e.conftest import Site
 from e2e.steps import alert, count, delete, edit, field, open_form, row
 
+pytestmark = pytest.mark.contract(feature="errors")
+
 
 @pytest.mark.console_errors
 @pytest.mark.parametrize(

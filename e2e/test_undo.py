@@ -28,6 +28,7 @@ def changed_twice(page: Page, other: Page) -> None:
     change(other, "Grace Hopper", Company="Second")
 
 
+@pytest.mark.contract(feature="undo")
 def test_an_undo_that_cannot_be_whole_asks_and_does_what_it_can(page: Page, new_window: NewWindow) -> None:
     changed_twice(page, new_window())
 
@@ -46,6 +47,7 @@ def test_an_undo_that_cannot_be_whole_asks_and_does_what_it_can(page: Page, new_
     expect(toast(page).get_by_role("button", name="Undo")).to_be_focused()
 
 
+@pytest.mark.contract(feature="undo")
 @pytest.mark.parametrize("leave", ["Escape", "Leave everything as it is"])
 def test_leaving_the_question_changes_nothing_and_gives_the_focus_back(
     page: Page, new_window: NewWindow, leave: str
@@ -66,6 +68,7 @@ def test_leaving_the_question_changes_nothing_and_gives_the_focus_back(
     expect(row(page, "Grace Hopper")).to_contain_text("+44 20 7946 0999")
 
 
+@pytest.mark.contract(feature="undo")
 @pytest.mark.console_errors
 def test_an_answer_that_does_not_come_is_told_outside_the_dialog(page: Page, new_window: NewWindow) -> None:
     changed_twice(page, new_window())
@@ -90,6 +93,7 @@ def test_the_question_is_a_page_where_there_is_no_list(page: Page, new_window: N
     expect(toast(page)).to_contain_text("Undid the changes to Grace Hopper.")
 
 
+@pytest.mark.contract(feature="undo")
 def test_the_question_is_a_page_without_javascript(plain: Page, new_window: NewWindow) -> None:
     changed_twice(plain, new_window())
 
@@ -135,6 +139,7 @@ def test_everything_can_be_undone_from_the_activity(window: str, request: pytest
     expect(page.get_by_role("button", name="Undo: Deleted Grace Hopper")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="undo")
 def test_a_message_with_undo_stays_until_another_comes(page: Page) -> None:
     page.clock.install()
     page.goto("/contacts")
