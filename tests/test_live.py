@@ -37,7 +37,10 @@ def sqlite_site(folder: Path) -> Iterator[RunningServer]:
 def memory_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The app on two workers with a memory store."""
     folder = tmp_path_factory.mktemp("memory")
-    with running_server(folder, CONTACTS_STORE="memory:", CONTACTS_SAMPLE="0") as running:
+    workers = "1" if sys._is_gil_enabled() else "2"  # processes would each have a store of their own
+    with running_server(
+        folder, CONTACTS_STORE="memory:", CONTACTS_SAMPLE="0", CONTACTS_WORKERS=workers
+    ) as running:
         yield running
 
 
@@ -78,6 +81,16 @@ def test_every_window_hears_of_a_change_on_whichever_worker_it_was_made(site: Ru
             save(site, f"Ada {number}")
 
             assert [window.changed() for window in windows] == [start + number] * 8
+
+
+def test_with_a_gil_the_windows_of_every_worker_process_hear_of_it(tmp_path: Path) -> None:
+    with running_server(tmp_path, PYTHON_GIL="1", CONTACTS_SAMPLE="0") as running, ExitStack() as stack:
+        windows = [stack.enter_context(EventStream(running, after=0)) for _ in range(16)]
+        for number in range(1, 4):
+            save(running, f"Ada {number}")
+
+            assert {window.changed() for window in windows} == {number}
+    assert "2 worker processes" in running.log()
 
 
 def test_a_stream_begins_at_once_with_what_the_window_has_seen(site: RunningServer) -> None:
