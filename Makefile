@@ -35,9 +35,10 @@ check: setup ## check format, style, types, routes and templates, and what is co
 	CONTACTS_STORE=memory: PYTHONPATH=. .venv/bin/chirp check app.main:create_app --warnings-as-errors
 	$(python) scripts/check_tree.py
 
-bench: setup ## measure how speed depends on the size of the address book, and the dashboard (some minutes; leave the computer alone)
+bench: setup ## measure how speed depends on the size of the address book, the dashboard and a thousand windows (some minutes; leave the computer alone)
 	PYTHONPATH=. $(python) bench/size.py $(BENCH)
 	PYTHONPATH=. $(python) bench/dashboard.py
+	PYTHONPATH=. $(python) bench/live.py
 
 format: setup ## format the code, and mend what ruff can mend
 	$(python) -m ruff format
