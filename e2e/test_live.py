@@ -27,6 +27,7 @@ from e2e.steps import (
     ids,
     load_more,
     names,
+    not_live,
     row,
     save,
     search,
@@ -514,6 +515,59 @@ def test_without_a_stream_everything_else_works_and_a_sign_says_so(page: Page) -
     expect(count(page)).to_have_text("11")
     page.unroute("**/live?*")
     expect(sign(page)).to_be_hidden()
+
+
+def test_a_stream_that_says_nothing_any_more_is_taken_for_lost(page: Page) -> None:
+    page.clock.install()
+    page.goto("/contacts")
+    expect(count(page)).to_have_text("12")
+    not_live(page)
+    page.clock.fast_forward("00:20")
+    expect(sign(page)).to_be_empty()
+
+    page.clock.fast_forward("00:30")
+
+    expect(sign(page)).to_have_text("Reconnecting…")
+
+
+def test_a_window_that_was_hidden_catches_up(page: Page, other: Page) -> None:
+    page.clock.install()
+    page.goto("/contacts")
+    page.clock.pause_at("2100-01-01")  # so that what is heard waits for its turn
+    hide = """hidden => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    delete(other, "Grace Hopper")
+    page.wait_for_function("known > shown()")
+    page.evaluate(hide, True)
+    assert page.evaluate("stream") is None
+    page.clock.run_for(5_000)
+    expect(row(page, "Grace Hopper")).to_be_visible()
+
+    page.evaluate(hide, False)
+
+    expect(row(page, "Grace Hopper")).to_have_count(0)
+
+
+@pytest.mark.console_errors
+def test_a_window_that_cannot_follow_asks_less_and_less_often(page: Page, other: Page) -> None:
+    page.clock.install()
+    page.route("**/contacts?rows=*", lambda route: route.fulfill(status=503))
+    page.goto("/contacts")
+    page.clock.pause_at("2100-01-01")
+    fetched = updates(page)
+    delete(other, "Grace Hopper")
+    page.wait_for_function("known > shown()")
+
+    for _ in range(200):
+        page.clock.run_for(100)  # 20 seconds, in which a window without patience would ask 60 times
+
+    assert 3 <= len(fetched) <= 8
+    page.unroute("**/contacts?rows=*")
+    page.clock.resume()
+    page.clock.fast_forward("01:00")
+    expect(row(page, "Grace Hopper")).to_have_count(0)
 
 
 @pytest.mark.console_errors
