@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from operator import methodcaller
 from pathlib import Path
 from typing import ClassVar
 
@@ -586,7 +587,7 @@ class Pair(RuleBasedStateMachine):
         place = None
         while True:
             page = replace(query, after=place)
-            self.same(lambda store, page=page: store.list(page))  # type: ignore[misc]
+            self.same(methodcaller("list", page))
             if (place := self.stores[0].list(page).next) is None:
                 break
 
@@ -600,8 +601,8 @@ class Pair(RuleBasedStateMachine):
         self.same(lambda store: store.top("company", 2))
         self.same(lambda store: store.top("domain", 2))
         for contact_id in range(4):
-            self.same(lambda store, i=contact_id: store.history(i, 5))  # type: ignore[misc]
-            self.same(lambda store, i=contact_id: store.version(i, 2))  # type: ignore[misc]
+            self.same(methodcaller("history", contact_id, 5))
+            self.same(methodcaller("version", contact_id, 2))
 
     def present(self, contact_id: int) -> Contact | None:
         try:

@@ -300,7 +300,9 @@ async def test_rows_that_failed_are_mended_in_the_download_and_imported(
     await choose(plain, await upload(plain, mended, "people-to-mend.csv"))
 
     assert names(store.export(ListQuery())) == ["Ada King", "Alan Turing", "Grace Hopper", "Nobody"]
-    assert store.find_email("somebody@example.com").notes == ""  # type: ignore[union-attr]
+    somebody = store.find_email("somebody@example.com")
+    assert somebody is not None
+    assert somebody.notes == ""
 
 
 async def test_vcards_are_imported_too(plain: Browser, store: ContactStore) -> None:
