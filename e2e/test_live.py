@@ -517,6 +517,13 @@ def test_without_a_stream_everything_else_works_and_a_sign_says_so(page: Page) -
     expect(sign(page)).to_be_hidden()
 
 
+def listen(page: Page) -> None:
+    """Have `page.evaluate("news")` wait for the next change that the window is told of."""
+    page.evaluate("""() => {
+        window.news = new Promise(told => stream.addEventListener("changed", event => told(event.data)));
+    }""")
+
+
 def test_a_stream_that_says_nothing_any_more_is_taken_for_lost(page: Page) -> None:
     page.clock.install()
     page.goto("/contacts")
@@ -538,8 +545,9 @@ def test_a_window_that_was_hidden_catches_up(page: Page, other: Page) -> None:
         Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
+    listen(page)
     delete(other, "Grace Hopper")
-    page.wait_for_function("known > shown()")
+    page.evaluate("news")
     page.evaluate(hide, True)
     assert page.evaluate("stream") is None
     page.clock.run_for(5_000)
@@ -557,8 +565,9 @@ def test_a_window_that_cannot_follow_asks_less_and_less_often(page: Page, other:
     page.goto("/contacts")
     page.clock.pause_at("2100-01-01")
     fetched = updates(page)
+    listen(page)
     delete(other, "Grace Hopper")
-    page.wait_for_function("known > shown()")
+    page.evaluate("news")
 
     for _ in range(200):
         page.clock.run_for(100)  # 20 seconds, in which a window without patience would ask 60 times
