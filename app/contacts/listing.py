@@ -11,10 +11,10 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from app.contacts.contact import TAGS_LIMIT, Contact, distinct_tags, email_key
 
@@ -97,20 +97,20 @@ class ListQuery:
 
         changes: fields to replace first, such as `sort="email"`.
         """
-        query = replace(self, **changes)
-        pairs: list[tuple[str, str]] = []
-        if query.text:
-            pairs.append(("q", query.text))
-        pairs += [("tag", tag) for tag in query.tags]
-        if query.only:
-            pairs.append(("only", query.only))
-        if query.sort != "name":
-            pairs.append(("sort", query.sort))
-        if query.descending != (query.sort == "updated"):
-            pairs.append(("dir", "desc" if query.descending else "asc"))
-        if query.after:
-            pairs.append(("after", write_place(query.after)))
-        return urlencode(pairs)
+        wanted = changes.get  # a page has dozens of links, and a changed copy costs more than all of this
+        sort, after = wanted("sort", self.sort), wanted("after", self.after)
+        query = f"&q={quote_plus(text)}" if (text := wanted("text", self.text)) else ""
+        for tag in wanted("tags", self.tags):
+            query += f"&tag={quote_plus(tag)}"
+        if only := wanted("only", self.only):
+            query += f"&only={only}"
+        if sort != "name":
+            query += f"&sort={sort}"
+        if (descending := wanted("descending", self.descending)) != (sort == "updated"):
+            query += f"&dir={'desc' if descending else 'asc'}"
+        if after:
+            query += f"&after={write_place(after)}"
+        return query[1:]
 
     @property
     def is_filtered(self) -> bool:
@@ -232,6 +232,8 @@ def marked(text: str, wanted: tuple[str, ...]) -> list[tuple[str, bool]]:
     """
     if text.isascii():
         spans = _found(text.lower(), wanted)
+        if not spans:
+            return [(text, False)] if text else []  # most texts, and so in a hurry
     else:
         folded, source = _traced(text)
         spans = [

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from hashlib import blake2s
 from html import escape
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from app.contacts.listing import ListQuery, Only, marked
 from app.web.editor import LABELS, text_of
 
 HUES = 12
+NAMES = 4_096  # of which the avatar is remembered
 CHIPS = 12  # tags that the list offers at once; the others unfold
 SNIPPET = 60  # characters of the notes around what a search matched
 _ONLY: Mapping[Only, str] = {
@@ -33,12 +35,14 @@ def link(path: str, query: ListQuery, **changes: object) -> str:
     return f"{path}?{text}" if text else path
 
 
+@lru_cache(NAMES)
 def initials(name: str) -> str:
     """One or two letters for an avatar: of the first and the last word that begin with a letter."""
     letters = [word[0].upper() for word in name.split() if word[0].isalpha()]
     return "".join(letters[:1] + letters[1:][-1:]) or name[:1]
 
 
+@lru_cache(NAMES)
 def hue(name: str) -> int:
     """Which of the avatar colours a name gets: the same one every time."""
     return blake2s(name.casefold().encode(), digest_size=1).digest()[0] % HUES
@@ -148,11 +152,10 @@ def mark(text: str, wanted: tuple[str, ...]) -> Markup | str:
     """A text with what a search matched in `<mark>`. wanted: the terms of the search."""
     if not wanted or not text:
         return text
-    return Markup(
-        "".join(
-            f"<mark>{escape(piece)}</mark>" if hit else escape(piece) for piece, hit in marked(text, wanted)
-        )
-    )
+    pieces = marked(text, wanted)
+    if not any(hit for _, hit in pieces):
+        return text
+    return Markup("".join(f"<mark>{escape(piece)}</mark>" if hit else escape(piece) for piece, hit in pieces))
 
 
 def snippet(notes: str, wanted: tuple[str, ...]) -> Markup | str:
