@@ -119,9 +119,12 @@ class Remembered:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._thread = ThreadPoolExecutor(1, "dashboard")
-        self._latest: tuple[object, object] = (None, None)  # read and written on that thread only
+        self._latest: tuple[object, object] = (None, None)  # written on that thread only
 
     async def __call__(self, store: ContactStore) -> object:
+        state, section = self._latest
+        if state == _state(store):
+            return section  # at once: a thread would have to open a connection first
         return await on_thread(lambda: self._current(store), store, self._thread)
 
     def _current(self, store: ContactStore) -> object:
@@ -182,10 +185,6 @@ def _tags(store: ContactStore) -> Sequence[Bar]:
     return _bars(store.tags(), lambda name: ListQuery(tags=(name,)))
 
 
-async def _activity(store: ContactStore) -> object:
-    return await on_thread(lambda: store.batches(ACTIVITY_LENGTH), store)
-
-
 SECTIONS: Mapping[str, Callable[[ContactStore], Awaitable[object]]] = {
     "totals": Remembered(lambda store: store.statistics()),
     "weeks": Remembered(_weeks),
@@ -193,7 +192,7 @@ SECTIONS: Mapping[str, Callable[[ContactStore], Awaitable[object]]] = {
     "domains": Remembered(_domains),
     "tags": Remembered(_tags),
     "quality": Remembered(Quality.of),
-    "activity": _activity,
+    "activity": Remembered(lambda store: store.batches(ACTIVITY_LENGTH)),
 }
 
 

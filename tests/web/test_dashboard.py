@@ -21,7 +21,7 @@ from app.store import memory as app_memory
 from app.store import sqlite as app_sqlite
 from app.store.memory import MemoryStore
 from app.web import dashboard as app_dashboard
-from app.web.dashboard import ACTIVITY_LENGTH, SECTIONS
+from app.web.dashboard import SECTIONS
 from app.web.view import day, short
 from tests.making import add
 from tests.web.browser import Answer, Browser, Htmx, Serve
@@ -423,26 +423,26 @@ async def test_a_section_has_no_page_of_its_own(plain: Browser, htmx: Htmx) -> N
 class Counting(MemoryStore):
     """A store that notes what it is asked for, and answers when all dashboards have asked for the totals.
 
-    They have when they ask for the activity, which comes last.
+    Each asks on the thread of its event loop how far the log reaches, for itself and for each section.
     """
 
     def __init__(self, dashboards: int) -> None:
         super().__init__()
         self.asked: list[str] = []
         self._waiting = threading.Semaphore(0)
-        self._dashboards = dashboards
+        self._dashboards = dashboards * (1 + len(SECTIONS))
 
     def statistics(self) -> Statistics:
         self.asked.append("totals")
-        for _ in range(self._dashboards):
+        for _ in range(self._dashboards):  # none when it is asked again
             assert self._waiting.acquire(timeout=10)
         self._dashboards = 0
         return super().statistics()
 
-    def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
-        if limit == ACTIVITY_LENGTH:
+    def settled(self) -> int:
+        if threading.current_thread() is threading.main_thread():
             self._waiting.release()
-        return super().batches(limit, before)
+        return super().settled()
 
     def top(self, field: Ranked, limit: int) -> Sequence[tuple[str, int]]:
         self.asked.append(field)
