@@ -834,6 +834,155 @@ def test_a_contact_that_is_gone_is_not_found(
         assert answer.dom.one("h1").text == "Contact not found. It may have been deleted."
 
 
+# ---- bulk
+
+
+def bulk(web: Web, kind: str, at: str, do: str, *ids: int, **fields: str) -> Answer:
+    """Send the form below a list. ids: of the contacts that are ticked."""
+    body = urlencode([*(("id", str(id)) for id in ids), *fields.items(), ("do", do)])
+    asks = {"HX-Request": "true", "HX-Current-URL": web.url + at} if kind == "htmx" else {}
+    return web.send("POST", at.replace("/contacts", "/contacts/bulk", 1), body, asks)
+
+
+def told(web: Web, answer: Answer) -> str:
+    """What an answer says has happened."""
+    if answer.status == 200:
+        return str(answer.event["message"])
+    return web.follow(answer).dom.id("toasts").one("span").text.removesuffix(".")
+
+
+def complaint(answer: Answer) -> str:
+    """What a refusal says: to htmx by an event, else as the heading of a page."""
+    if answer.is_page:
+        return answer.dom.one("h1").text
+    assert answer.headers["hx-reswap"] == "none"
+    return str(answer.events["problem"]["message"])
+
+
+def two_of(web: Web, tag: str) -> tuple[Made, Made]:
+    """Two contacts that have a tag which nobody else has."""
+    return made(web, "Radia Perlman", tags=tag), made(web, "Karen Jones", tags=tag)
+
+
+@contract(feature="bulk")
+def test_every_row_has_a_box_that_belongs_to_the_form_below_the_list(web: Web, radia: Made) -> None:
+    page = web.plain("GET", radia.found)
+
+    form = page.dom.id("bulk")
+    assert (form["action"], form["aria-label"]) == (
+        f"/contacts/bulk?q={quote(radia.email)}",
+        "Selected contacts",
+    )
+    [box] = [box for box in form.controls if box.attrs.get("name") == "id"]
+    assert (box.value, box["aria-label"]) == (str(radia.id), "Select Radia Perlman")
+    buttons = {name: form.button(name) for name in ("Add tag", "Remove tag", "Delete")}
+    assert [(button["name"], button["value"]) for button in buttons.values()] == [
+        ("do", "tag"),
+        ("do", "untag"),
+        ("do", "delete"),
+    ]
+    assert {button["hx-post"] for button in buttons.values()} == {"/contacts/bulk"}
+    assert form.fields == {"tag": ""}
+
+
+@contract(feature="bulk")
+@KINDS
+def test_the_selected_are_deleted_as_one_batch(web: Web, kind: str) -> None:
+    one, other = two_of(web, tag := f"d{uuid4().hex[:8]}")
+    left = made(web, "Frances Allen", tags=tag)
+    before = web.plain("GET", "/contacts").total
+
+    gone = bulk(web, kind, f"/contacts?tag={tag}", "delete", one.id, other.id, ANYBODY)
+
+    if kind == "htmx":
+        assert (gone.swapped["id"], gone.ids, gone.pushed) == ("contact-table", [left.row], None)
+        assert gone.out_of_band == {"contact-count": f"{before - 2:,}"}
+        assert gone.events.keys() == {"contactDeleted"}
+        assert gone.event["undo"].startswith("/undo/")
+        assert "contact" not in gone.event
+    assert told(web, gone) == "Deleted 2 contacts"
+    assert web.plain("GET", f"/contacts?tag={tag}").ids == [left.row]
+    assert web.plain("GET", "/contacts").total == before - 2
+
+
+@contract(feature="bulk")
+@KINDS
+def test_tags_are_added_to_the_selected_and_removed_in_any_case(web: Web, kind: str) -> None:
+    one, other = two_of(web, tag := f"t{uuid4().hex[:8]}")
+    at = f"/contacts?tag={tag}"
+
+    tagged = told(web, bulk(web, kind, at, "tag", one.id, other.id, tag=f"{tag}-a, {tag}-b"))
+    found = web.plain("GET", f"/contacts?tag={tag}-a&tag={tag}-b").ids
+    again = bulk(web, "htmx", at, "tag", one.id, tag=f"{tag}-A")
+    untagged = told(web, bulk(web, kind, at, "untag", one.id, tag=f"{tag}-a".upper()))
+
+    assert (tagged, set(found)) == ("Changed the tags of 2 contacts", {one.row, other.row})
+    assert again.event["message"] == "Nothing to change"
+    assert "undo" not in again.event
+    assert untagged == "Changed the tags of Radia Perlman"
+    assert web.plain("GET", f"/contacts?tag={tag}-a").ids == [other.row]
+
+
+@contract(feature="bulk")
+@KINDS
+def test_all_that_match_are_those_of_the_current_list(web: Web, kind: str) -> None:
+    one, other = two_of(web, tag := f"a{uuid4().hex[:8]}")
+
+    gone = bulk(web, kind, f"/contacts?tag={tag}&q=perlman", "delete", all="1")
+
+    assert told(web, gone) == "Deleted Radia Perlman"
+    assert web.plain("GET", one.path).status == 404
+    assert web.plain("GET", f"/contacts?tag={tag}").ids == [other.row]
+
+
+@contract(feature="bulk")
+def test_a_change_of_many_can_be_undone(web: Web) -> None:
+    one, other = two_of(web, tag := f"u{uuid4().hex[:8]}")
+    gone = bulk(web, "htmx", f"/contacts?tag={tag}", "delete", one.id, other.id)
+
+    back = web.htmx("POST", gone.event["undo"], at=f"/contacts?tag={tag}")
+
+    assert back.event["message"] == "Restored 2 contacts"
+    assert set(back.ids) == {one.row, other.row}
+
+
+SELECT_FIRST = "Select the contacts first, by the boxes in front of their names."
+
+
+@contract(feature="bulk")
+@KINDS
+@pytest.mark.parametrize(
+    ("do", "ids", "tag", "status", "message"),
+    [
+        ("delete", [], "", 422, SELECT_FIRST),
+        ("tag", [0], "x", 422, SELECT_FIRST),
+        ("tag", [ANYBODY], " , ", 422, "Write the tag first."),
+        ("untag", [ANYBODY], "", 422, "Write the tag first."),
+        ("destroy", [ANYBODY], "x", 400, "There is no such action."),
+    ],
+)
+def test_a_change_of_many_that_cannot_be_made_is_refused(
+    web: Web, radia: Made, kind: str, do: str, ids: list[int], tag: str, status: int, message: str
+) -> None:
+    refused = bulk(web, kind, "/contacts", do, *ids, tag=tag)
+
+    assert (refused.status, complaint(refused)) == (status, message)
+    assert web.plain("GET", radia.path).status == 200
+
+
+@contract(feature="bulk")
+@KINDS
+def test_a_tag_that_breaks_a_rule_for_one_changes_nobody(web: Web, radia: Made, kind: str) -> None:
+    tag = f"r{uuid4().hex[:8]}"
+    full = made(web, tags=",".join(map(str, range(20))))
+
+    refused = bulk(web, kind, "/contacts", "tag", radia.id, full.id, tag=tag)
+
+    assert refused.status == 422
+    assert complaint(refused) == "Nothing was changed. Use at most 20 tags; this has 21."
+    assert web.plain("GET", f"/contacts?tag={tag}").ids == []
+
+
 # ---- undo
 
 

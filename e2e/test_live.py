@@ -345,6 +345,7 @@ def test_what_is_typed_in_the_add_form_and_the_search_stays(page: Page, other: P
     expect(search(page)).to_have_value("a")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_selected_rows_stay_selected(page: Page, other: Page) -> None:
     page.goto("/contacts")
     box(page, "Ada Lovelace").check()
@@ -360,6 +361,7 @@ def test_selected_rows_stay_selected(page: Page, other: Page) -> None:
     expect(box(page, "Ada Lovelace")).to_be_checked()
 
 
+@pytest.mark.contract(feature="bulk")
 def test_a_row_that_fades_is_no_longer_selected(new_window: Callable[..., Page], other: Page) -> None:
     page = new_window(reduced_motion="no-preference")
     page.goto("/contacts")
@@ -371,6 +373,7 @@ def test_a_row_that_fades_is_no_longer_selected(new_window: Callable[..., Page],
     expect(bar(page)).to_contain_text("2 selected")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_all_that_match_stay_selected_with_those_that_come(page: Page, many: str, other: Page) -> None:
     page.goto("/contacts")
     page.get_by_role("checkbox", name="Select all that are shown").check()

@@ -17,6 +17,7 @@ def everything(page: Page) -> None:
     page.get_by_role("checkbox", name="Select all that are shown").check()
 
 
+@pytest.mark.contract(feature="bulk")
 def test_the_bar_comes_with_the_first_box_counts_and_goes_with_the_last(page: Page) -> None:
     page.goto("/contacts")
     expect(bar(page)).to_be_hidden()
@@ -35,6 +36,7 @@ def test_the_bar_comes_with_the_first_box_counts_and_goes_with_the_last(page: Pa
     assert every.evaluate("box => box.indeterminate") is False
 
 
+@pytest.mark.contract(feature="bulk")
 def test_shift_selects_all_rows_between_two_and_clears_them_again(page: Page) -> None:
     page.goto("/contacts")
     boxes = page.locator("#contact-rows .pick input")
@@ -47,6 +49,7 @@ def test_shift_selects_all_rows_between_two_and_clears_them_again(page: Page) ->
     expect(bar(page)).to_contain_text("1 selected")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_x_selects_by_keyboard_and_with_shift_up_to_there(page: Page) -> None:
     page.goto("/contacts")
 
@@ -60,6 +63,7 @@ def test_x_selects_by_keyboard_and_with_shift_up_to_there(page: Page) -> None:
     expect(page.locator(".person__name").nth(3)).to_be_focused()
 
 
+@pytest.mark.contract(feature="bulk")
 def test_clear_gives_the_selection_up_and_the_focus_to_the_list(page: Page) -> None:
     page.goto("/contacts")
     everything(page)
@@ -71,6 +75,7 @@ def test_clear_gives_the_selection_up_and_the_focus_to_the_list(page: Page) -> N
     expect(page.locator("#contact-rows :checked")).to_have_count(0)
 
 
+@pytest.mark.contract(feature="bulk")
 def test_all_that_match_are_offered_only_when_there_are_more_than_are_shown(page: Page, many: str) -> None:
     page.goto("/contacts")
     every = bar(page).get_by_label("that match")
@@ -90,6 +95,7 @@ def test_all_that_match_are_offered_only_when_there_are_more_than_are_shown(page
     expect(every).to_be_hidden()
 
 
+@pytest.mark.contract(feature="bulk")
 def test_all_that_match_means_those_that_are_looked_at_now(page: Page, many: str) -> None:
     page.goto("/contacts")
     everything(page)
@@ -103,6 +109,7 @@ def test_all_that_match_means_those_that_are_looked_at_now(page: Page, many: str
     expect(bar(page)).to_contain_text(re.compile(r"\d+ selected"))
 
 
+@pytest.mark.contract(feature="bulk")
 def test_rows_that_load_later_belong_to_all_that_match(page: Page, many: str) -> None:
     page.goto("/contacts")
     everything(page)
@@ -114,6 +121,7 @@ def test_rows_that_load_later_belong_to_all_that_match(page: Page, many: str) ->
     expect(bar(page)).to_contain_text("All 120 selected")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_a_selection_survives_a_new_table_as_far_as_its_rows_do(page: Page) -> None:
     page.goto("/contacts")
     for name in THREE:
@@ -126,6 +134,7 @@ def test_a_selection_survives_a_new_table_as_far_as_its_rows_do(page: Page) -> N
     expect(bar(page)).to_contain_text("1 selected")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_the_selected_are_deleted_by_one_key_and_come_back_with_one_undo(page: Page) -> None:
     page.goto("/contacts")
     before = names(page)
@@ -145,6 +154,7 @@ def test_the_selected_are_deleted_by_one_key_and_come_back_with_one_undo(page: P
     assert names(page) == before
 
 
+@pytest.mark.contract(feature="bulk")
 def test_all_120_are_deleted_at_once_and_come_back(page: Page, many: str) -> None:
     page.goto("/contacts")
     everything(page)
@@ -158,6 +168,7 @@ def test_all_120_are_deleted_at_once_and_come_back(page: Page, many: str) -> Non
     expect(count(page)).to_have_text("120")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_enter_in_the_tag_field_adds_the_tag_and_deletes_nothing(page: Page) -> None:
     page.goto("/contacts")
     for name in THREE:
@@ -179,6 +190,7 @@ def test_enter_in_the_tag_field_adds_the_tag_and_deletes_nothing(page: Page) -> 
     expect(row(page, "Ada Lovelace")).to_contain_text("Pioneers")
 
 
+@pytest.mark.contract(feature="bulk")
 @pytest.mark.console_errors
 def test_a_tag_without_a_name_is_asked_for(page: Page) -> None:
     page.goto("/contacts")
@@ -222,6 +234,7 @@ def test_escape_closes_the_menu_before_it_clears_the_selection(page: Page) -> No
     expect(box(page, "Ada Lovelace")).to_be_checked()
 
 
+@pytest.mark.contract(feature="bulk")
 def test_the_same_form_works_without_javascript(plain: Page) -> None:
     plain.goto("/contacts")
     for name in THREE:

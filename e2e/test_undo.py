@@ -104,6 +104,7 @@ def test_the_question_is_a_page_without_javascript(plain: Page, new_window: NewW
     expect(row(plain, "Grace Hopper")).to_contain_text("Second")
 
 
+@pytest.mark.contract(feature="bulk")
 def test_some_of_many_that_were_deleted_can_still_be_restored(page: Page, new_window: NewWindow) -> None:
     page.goto("/contacts")
     taken = row(page, "Grace Hopper").locator(".person__email").inner_text()

@@ -25,7 +25,7 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {}
 
 # What a server does otherwise where the contract leaves it free, and why.
 NOTES = (
-    "Chirp has more than the contract: many contacts at once, import and export, duplicates, the activity, "
+    "Chirp has more than the contract: import and export, duplicates, the activity, "
     "charts on the dashboard, the failure lab. The twins are there to be compared, for which the core does.",
     "Flask's event streams last for seconds, and browsers ask again: on Gunicorn each takes a thread.",
     "Flask keeps the message after a plain form in its session, by `flash`; Chirp and FastAPI name the "

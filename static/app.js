@@ -251,7 +251,8 @@ function showSelection() {
   $("[data-matching]", bulk).textContent = everyOne;
   $("[data-selected]", bulk).textContent =
     all.checked ? `All ${everyOne} selected` : `${chosen.length.toLocaleString("en")} selected`;
-  $("[data-merge]", bulk).hidden = all.checked || chosen.length < 2 || chosen.length > 20;
+  const merge = $("[data-merge]", bulk);
+  if (merge) merge.hidden = all.checked || chosen.length < 2 || chosen.length > 20;
 }
 function saySelection() {
   showSelection();

@@ -6,13 +6,21 @@ its own, and threads that the pool ends give none back. What may take long goes 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Form, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader
@@ -35,6 +43,7 @@ from twins.pages import INDEX, Htmx, Section, whole
 LOOK = 0.2  # seconds between two looks at the log
 BEAT = 10.0  # seconds of silence after which a stream says that it is alive
 RETRY = 1_000  # milliseconds after which a browser that lost its stream asks for it again
+INLINE = 200  # contacts that are changed at once; more of them are changed on a thread
 PATH_LIMIT = 1_000  # characters: a number of 4,300 digits is none for Python
 ERRORS = (StarletteHTTPException, RequestValidationError, ContactError, StoreError, Exception)
 
@@ -53,7 +62,7 @@ site = APIRouter(tags=["site"])
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The app, its store open and migrated. CannotOpen or BadSetting says what is wrong."""
     settings = settings or Settings.from_env()
-    app = FastAPI(title="Contacts", lifespan=lifespan, default_response_class=PlainTextResponse)
+    app = FastAPI(title="Contacts", lifespan=lifespan, default_response_class=HTMLResponse)
     app.state.settings = settings
     app.state.store = pages.open_with_samples(settings)
     app.add_middleware(Security)
@@ -216,6 +225,16 @@ class ContactForm(BaseModel):
 Sent = Annotated[ContactForm, Form()]
 
 
+class BulkForm(BaseModel):
+    """What the form below the list sends. id: of the contacts that are ticked."""
+
+    id: list[Whole] = []
+    all: str = ""
+    do: str = ""
+    tag: str = ""
+    rows: Whole = 0
+
+
 # ---- the contacts
 
 
@@ -262,6 +281,15 @@ async def check(screen: OnScreen, sent: Sent) -> Response:
         raise HTTPException(400, "There is no such field.")
     form = pages.checked(sent.draft, sent.contact, screen.store)
     return screen.fragment("checked", form=form, name=name)
+
+
+@contacts.post("/bulk")
+async def bulk(screen: OnScreen, sent: Annotated[BulkForm, Form()]) -> Response:
+    """Delete, tag or untag the contacts that are ticked, or with `all` those that match the list."""
+    ids = screen.store.ids(screen.query) if sent.all else sent.id
+    change = partial(pages.change_many, screen.store, ids, sent.do, sent.tag)
+    batch = change() if len(ids) <= INLINE else await on_thread(change, screen.store)
+    return screen.changed(batch, sent.rows)
 
 
 @contacts.get("/{contact_id:int}")
@@ -339,7 +367,8 @@ async def undo(
 ) -> Response:
     """Undo a batch as a new one. 409, with a question, when a contact has changed since."""
     try:
-        batch = await asyncio.to_thread(undone, screen.store, batch_id, bool(partly))
+        change = partial(undone, screen.store, batch_id, bool(partly))
+        batch = await on_thread(change, screen.store)
     except UndoConflict as conflict:
         context: dict[str, Any] = {"plan": conflict.plan, "query": screen.query}
         if not screen.htmx.wants_fragment:
@@ -350,11 +379,20 @@ async def undo(
 
 
 def undone(store: ContactStore, batch_id: int, partly: bool) -> Batch:
-    """Undo a batch on a thread, which a large one keeps for seconds."""
-    try:
-        return pages.already_undone(store, batch_id) or store.undo(batch_id, partly=partly)
-    finally:
-        store.close_worker()
+    """Undo a batch; the one that undid it when that was done already."""
+    return pages.already_undone(store, batch_id) or store.undo(batch_id, partly=partly)
+
+
+async def on_thread[T](change: Callable[[], T], store: ContactStore) -> T:
+    """Make a change on a thread, which a large one keeps for seconds; its connection is given back."""
+
+    def run() -> T:
+        try:
+            return change()
+        finally:
+            store.close_worker()
+
+    return await asyncio.to_thread(run)
 
 
 def message_to_show(screen: Screen, number: int) -> Batch | None:
@@ -423,19 +461,19 @@ async def live(
         silence += LOOK
 
 
-@site.get("/hello")
+@site.get("/hello", response_class=PlainTextResponse)
 async def hello() -> Response:
     """The smallest handler there is."""
     return PlainTextResponse("Hello from Contacts.")
 
 
-@site.get("/health")
+@site.get("/health", response_class=JSONResponse)
 async def health() -> JSONResponse:
     """Whether the process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@site.get("/ready")
+@site.get("/ready", response_class=JSONResponse)
 async def ready(store: Store) -> JSONResponse:
     """Whether the store can be used."""
     try:

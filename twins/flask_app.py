@@ -153,6 +153,14 @@ def check() -> Response:
     return fragment("checked", form=form, name=name)
 
 
+@contacts.post("/contacts/bulk")
+def bulk() -> Response:
+    """Delete, tag or untag the contacts that are ticked, or with `all` those that match the list."""
+    form = request.form
+    ids = store().ids(current_list()) if form.get("all") else form.getlist("id", type=whole)
+    return changed(pages.change_many(store(), ids, form.get("do", ""), form.get("tag", "")))
+
+
 @contacts.get("/contacts/<int:contact_id>/edit")
 def edit(contact_id: int) -> Response:
     """The row as an editor, in the list for a plain browser."""

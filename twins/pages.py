@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,11 +19,13 @@ from app.contacts.changes import Batch
 from app.contacts.contact import (
     FIELDS,
     ContactDraft,
+    ContactError,
     EditConflict,
     InvalidContact,
     NoSuchBatch,
     NoSuchContact,
     email_taken,
+    split_tags,
 )
 from app.contacts.listing import ContactPage, ListQuery, terms
 from app.contacts.samples import samples
@@ -260,6 +262,37 @@ def refused(store: ContactStore, form: Form, error: Exception) -> tuple[int, For
     return 500, replace(form, problem=problem)
 
 
+# ---- many contacts at once
+
+
+class CannotChangeMany(ContactError):
+    """What is wrong with a change of many contacts. status: of HTTP."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def change_many(store: ContactStore, ids: Sequence[int], do: str, tag: str) -> Batch | None:
+    """Delete, tag or untag these contacts as one batch; tag: as typed, maybe several. CannotChangeMany."""
+    tags = split_tags(tag)
+    if not any(ids):
+        raise CannotChangeMany(422, "Select the contacts first, by the boxes in front of their names.")
+    if do in ("tag", "untag") and not tags:
+        raise CannotChangeMany(422, "Write the tag first.")
+    try:
+        match do:
+            case "delete":
+                return store.delete(ids)
+            case "tag":
+                return store.tag(ids, add=tags)
+            case "untag":
+                return store.tag(ids, remove=tags)
+    except InvalidContact as invalid:
+        raise CannotChangeMany(422, "Nothing was changed. " + " ".join(invalid.errors.values())) from invalid
+    raise CannotChangeMany(400, "There is no such action.")
+
+
 # ---- undo
 
 
@@ -288,6 +321,8 @@ def explain_ours(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 404, "Contact not found. It may have been deleted.", row_goes
         case NoSuchBatch():
             return 404, str(error), {}
+        case CannotChangeMany(status=status):
+            return status, str(error), {}
         case InvalidContact(errors=errors):
             return 409, "This cannot be done: " + " ".join(errors.values()), {}
         case EditConflict():

@@ -79,6 +79,12 @@ PATTERNS = (
     ),
     _pattern("Delete", "contacts:delete", "delete", "delete"),
     _pattern(
+        "Many at once",
+        "bulk:bulk bulk:selected lists:ids_of threads:on_thread",
+        "bulk pages:change_many pages:CannotChangeMany",
+        "BulkForm bulk on_thread pages:change_many pages:CannotChangeMany",
+    ),
+    _pattern(
         "Message after a redirect",
         "lists:see_other lists:message_to_show lists:shown_once",
         "to_list see_other page",
@@ -119,7 +125,7 @@ PATTERNS = (
 )
 
 # What each app is made of. Chirp's modules do more than the twins: the failure lab reaches into them, too.
-_OF_CHIRP = """contacts lists undo dashboard live hello errors security static forms streaming draining
+_OF_CHIRP = """contacts lists bulk undo dashboard live hello errors security static forms streaming draining
     threads"""
 WHOLE = {
     "Chirp": (
