@@ -12,7 +12,7 @@ from urllib.parse import quote
 from kida import Markup
 
 from app.contacts.changes import Change
-from app.contacts.contact import FIELDS, now
+from app.contacts.contact import FIELDS, Contact, now
 from app.contacts.listing import ListQuery, Only, marked
 from app.web.editor import LABELS, text_of
 
@@ -33,6 +33,17 @@ def link(path: str, query: ListQuery, **changes: object) -> str:
     """A path with the list it belongs to: `link("/contacts/5/edit", query)` keeps search, tags and sort."""
     text = query.url_query(**changes)
     return f"{path}?{text}" if text else path
+
+
+def row_key(contact: Contact, when: str, behind: str, wanted: tuple[str, ...], focus: bool) -> str:
+    """What a rendered row is remembered by: the version of its contact, and all else that it shows.
+
+    when: how long ago it changed. behind: the list's query, in its links. wanted: what was searched, which
+    the query says, too; a row whose editor was left has none. The time of the change tells versions of
+    the same number apart, which another database has.
+    """
+    changed = contact.updated_at.timestamp()
+    return f"row {contact.id} {contact.version} {changed} {when} {len(wanted)} {focus} {behind}"
 
 
 @lru_cache(NAMES)
@@ -209,6 +220,7 @@ def field_labels(names: Sequence[str], but: Sequence[str] = ()) -> str:
 
 GLOBALS = (
     link,
+    row_key,
     initials,
     hue,
     ago,
