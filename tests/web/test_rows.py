@@ -1,10 +1,11 @@
 """A row is rendered once and kept; what is shown is always what it should say now."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from app.contacts.contact import now
+from app.contacts.contact import Contact, now
 from app.store import ContactStore
 from app.store.memory import MemoryStore
 from app.web import view
@@ -75,3 +76,21 @@ async def test_a_row_has_the_links_marks_and_focus_of_the_place_it_stands_in(
         assert whole.all("mark") == left.all("mark") == []
         assert ["autofocus" in link for link in found.all("a")] == [False, False]
         assert ["autofocus" in link for link in left.all("a")] == [False, True], "the editor is left"
+
+
+async def test_a_row_is_kept_apart_by_everything_that_it_shows() -> None:
+    contact = Contact.create(1, ADA, now())
+    kept = {"contact": contact, "when": "just now", "behind": "?q=love", "wanted": ("love",), "focus": False}
+    others: list[dict[str, object]] = [
+        {"contact": replace(contact, id=2)},
+        {"contact": replace(contact, version=2)},
+        {"contact": replace(contact, updated_at=contact.updated_at + timedelta(milliseconds=1))},
+        {"when": "1 min ago"},
+        {"behind": "?q=ada"},
+        {"wanted": ()},
+        {"focus": True},
+    ]
+
+    keys = [view.row_key(**kept | other) for other in [{}, *others]]  # type: ignore[arg-type]
+
+    assert len(set(keys)) == len(keys)
