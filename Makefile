@@ -35,7 +35,15 @@ check: setup ## check format, style, types, routes and templates, and what is co
 	CONTACTS_STORE=memory: PYTHONPATH=. .venv/bin/chirp check app.main:create_app --warnings-as-errors
 	$(python) scripts/check_tree.py
 
-bench: setup ## measure how speed depends on the size of the address book, the dashboard and a thousand windows (some minutes; leave the computer alone)
+claims: setup ## test what comparisons of the three say, and write docs/claims.md (CLAIMS='memory openapi' tests some)
+	@scripts/setup 3.14+gil .venv-gil
+	@$(python) -m bench.claims $(CLAIMS)
+
+bench: setup ## race the app against its twins for twelve minutes (leave the computer alone); writes bench/results/race.md
+	@scripts/setup 3.14+gil .venv-gil
+	@$(python) -m bench.race $(BENCH)
+
+scale: setup ## measure how speed depends on the size of the address book, the dashboard, a thousand windows (some minutes)
 	PYTHONPATH=. $(python) bench/size.py $(BENCH)
 	PYTHONPATH=. $(python) bench/dashboard.py
 	PYTHONPATH=. $(python) bench/live.py
@@ -55,4 +63,4 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup run twins test unit e2e conformance bench check format gil lock clean
+.PHONY: help setup run twins test unit e2e conformance claims bench scale check format gil lock clean

@@ -1,4 +1,4 @@
-"""When the parts of the dashboard arrive: `make bench`.
+"""When the parts of the dashboard arrive: `make scale`.
 
 Starts a real server on a database of 100,000 sample contacts. Before each request a contact
 is changed, so that nothing the server remembers is of use. Notes the time to the first byte

@@ -1,4 +1,4 @@
-"""What a thousand open windows cost: part of `make bench`.
+"""What a thousand open windows cost: part of `make scale`.
 
 Starts a real server with two workers on an address book of 5,000, opens event streams as idle
 windows do, and saves a contact now and then. Every tenth window is dead: it never reads. How

@@ -1,4 +1,4 @@
-"""How speed depends on the size of the address book: `make bench`.
+"""How speed depends on the size of the address book: `make scale`.
 
 Starts a real server on a database of 1,000 and one of 100,000 sample contacts and sends
 both the same requests in turn, so that whatever else the machine does falls on both. Each

@@ -87,7 +87,7 @@ def install_debian_packages(*names: str) -> bool:
 
 def step(what: str, command: list[str]) -> bool:
     """Run the command; say what it brings, how long it took, and why it failed if it did."""
-    print(f"browser: {what} ... ", end="", file=sys.stderr, flush=True)
+    print(f"set-up: {what} ... ", end="", file=sys.stderr, flush=True)
     start = time.monotonic()
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
