@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -62,6 +63,7 @@ if sys.platform != "win32":
 _GROUP = 500  # contacts read or written by one statement
 _IMPORT_GROUP = 200  # rows that an import writes before it looks whether others want to write
 _IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it cannot see other processes
+_TAG_SETS = 4_096  # sets of tags that are remembered as they stand in rows
 _CACHE = 16_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
 # Rows of an import after which it brings the write-ahead log into the file, or a commit would have to.
 _CHECKPOINT = 3_000
@@ -1206,11 +1208,17 @@ def _to_contact(row: Sequence[Any]) -> Contact:
         phone,
         company,
         notes,
-        tuple(json.loads(tags)),
+        _to_tags(tags),
         _to_datetime(created_at),
         _to_datetime(updated_at),
         version,
     )
+
+
+@lru_cache(_TAG_SETS)
+def _to_tags(text: str) -> tuple[str, ...]:
+    """The tags of a row. Many contacts have the same ones, and JSON takes longer than the rest of a row."""
+    return tuple(json.loads(text))
 
 
 def _from_entry(entry: Entry) -> tuple[object, ...]:
@@ -1271,7 +1279,7 @@ def _to_batch(row: Sequence[Any]) -> Batch:
 
 def _spelled(key: str, tags: str) -> str:
     """How a contact with these tags, as JSON, spells the tag with this key."""
-    return next((tag for tag in json.loads(tags) if tag_key(tag) == key), key)
+    return next((tag for tag in _to_tags(tags) if tag_key(tag) == key), key)
 
 
 def _json(value: object) -> str:

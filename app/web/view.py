@@ -143,6 +143,11 @@ def chips(tags: Sequence[tuple[str, int]], query: ListQuery) -> tuple[list[Chip]
     return shown, rest
 
 
+def chips_key(tags: Sequence[tuple[str, int]], query: ListQuery) -> str:
+    """What the rendered chips are remembered by: every tag with its number, and the list they narrow."""
+    return f"chips {hash(tuple(tags))} {query.url_query(after=None)}"
+
+
 def only_label(query: ListQuery) -> str:
     """What the contacts of a list have in common besides text and tags; "" for nothing."""
     return _ONLY[query.only]
@@ -231,6 +236,7 @@ GLOBALS = (
     mailto,
     dial,
     chips,
+    chips_key,
     only_label,
     list_title,
     mark,
