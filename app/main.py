@@ -9,7 +9,7 @@ from app import routes
 from app.contacts.samples import samples
 from app.settings import Settings
 from app.store import ContactStore, open_store
-from app.web import view
+from app.web import rendering, view
 from app.web.errors import error_pages
 from app.web.forms import method_override
 from app.web.lab import Lab, stage_faults, staged
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
     otherwise the one that the settings name is opened, migrated and, if it is new, given
     its sample contacts. CannotOpen or BadSetting says what is wrong.
     """
+    rendering.apply_fixes()
     settings = settings or Settings.from_env()
     store = store or open_with_samples(settings)
     app = App(_config(settings))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import blake2s
-from html import escape
 from urllib.parse import quote
 
 from kida import Markup
+from kida.utils.html import html_escape as escape
 
 from app.contacts.changes import Change
 from app.contacts.contact import FIELDS, Contact, now
@@ -171,7 +171,9 @@ def mark(text: str, wanted: tuple[str, ...]) -> Markup | str:
     pieces = marked(text, wanted)
     if not any(hit for _, hit in pieces):
         return text
-    return Markup("".join(f"<mark>{escape(piece)}</mark>" if hit else escape(piece) for piece, hit in pieces))
+    return Markup(
+        "".join([f"<mark>{escape(piece)}</mark>" if hit else escape(piece) for piece, hit in pieces])
+    )
 
 
 def snippet(notes: str, wanted: tuple[str, ...]) -> Markup | str:
