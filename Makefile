@@ -37,9 +37,9 @@ check: setup ## check format, style, types, routes and templates, and what is co
 
 claims: setup ## test what comparisons of the three say, and write docs/claims.md (CLAIMS='memory openapi' tests some)
 	@scripts/setup 3.14+gil .venv-gil
-	@$(python) -m bench.claims $(CLAIMS)
+	@browser=$$($(python) scripts/provide_browser.py) && E2E_BROWSER="$$browser" $(python) -m bench.claims $(CLAIMS)
 
-bench: setup ## race the app against its twins for twelve minutes (leave the computer alone); writes bench/results/race.md
+bench: setup ## race the app against its twins for a quarter of an hour (leave the computer alone); writes bench/results/race.md
 	@scripts/setup 3.14+gil .venv-gil
 	@$(python) -m bench.race $(BENCH)
 

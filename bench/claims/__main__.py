@@ -1,0 +1,7 @@
+"""`python -m bench.claims [ID ...]`: see bench.claims.ledger."""
+
+import sys
+
+from bench.claims.ledger import main
+
+main(sys.argv[1:])
