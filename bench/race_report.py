@@ -64,7 +64,9 @@ Written by `make bench` ([bench/race.py](../race.py) says what is run and how); 
 CPU is user and system time of all processes of the server for each request, in microseconds, which noise of
 the machine touches least. All run on the same machine as their load generator.
 
-The dashboard is not equal work: the Chirp app's has seven sections, the twins' have two.
+The dashboard is not equal work: the Chirp app's has seven sections, the twins' have two. The Chirp app
+keeps rendered rows, with what its template engine has for it; Jinja2 has nothing like it built in. What was
+done for these figures, and what is left: [decision 9](../../docs/decisions/0009-speed.md).
 
 ![Requests per second](race.svg)"""
 
