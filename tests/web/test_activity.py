@@ -212,9 +212,11 @@ async def test_an_import_under_way_is_told_of_and_cannot_be_undone_yet(
     plain = Browser(await serve(sqlite))
     drafts = [ContactDraft(f"Person {number}", f"p{number}@example.com") for number in range(1_000)]
     begun, go_on = threading.Event(), threading.Event()
+    add(sqlite, "Ada Lovelace")
+    await plain.open("/dashboard")
 
     def progress(done: int) -> None:
-        if done < len(drafts) and sqlite.batches():
+        if done < len(drafts) and len(sqlite.batches()) == 2:
             begun.set()
             go_on.wait(30)
 
@@ -223,13 +225,15 @@ async def test_an_import_under_way_is_told_of_and_cannot_be_undone_yet(
         try:
             under_way = await asyncio.to_thread(begun.wait, 30)
             during = await plain.open("/activity")
+            dashboard = await plain.open("/dashboard")
         finally:
             go_on.set()
         await asyncio.wrap_future(job)
     after = await plain.open("/activity")
 
     assert under_way
-    assert during.dom.id("batch-1").text.endswith(", still running")
-    assert during.dom.id("batch-1").all("form") == []
-    assert after.dom.id("batch-1").one("form")
-    assert _feed(after) == ["Imported 1,000 contacts"]
+    assert during.dom.id("batch-2").text.endswith(", still running")
+    assert during.dom.id("batch-2").all("form") == []
+    assert dashboard.dom.id("batch-2").text.endswith(", still running")
+    assert after.dom.id("batch-2").one("form")
+    assert _feed(after) == ["Imported 1,000 contacts", "Added Ada Lovelace"]
