@@ -164,7 +164,22 @@ def _faults(page: Page) -> list[str]:
     """Errors in console and scripts. Chromium logs every 4xx answer; only a static file's is a fault."""
     logged = [message for message in page.console_messages() if message.type == "error"]
     faults = [m.text for m in logged if "status of 4" not in m.text or "/static/" in m.location["url"]]
-    return faults + [str(error) for error in page.page_errors()]
+    return _without_aborts(faults) + [str(error) for error in page.page_errors()]
+
+
+def _without_aborts(logged: list[str]) -> list[str]:
+    """The lines without the pairs that htmx logs as errors when a request gives way to another, as it may.
+
+    A request that the network lost leaves htmx:afterRequest and htmx:sendError, which stay.
+    """
+    faults: list[str] = []
+    for line in logged:
+        name, _, target = line.partition(", ")
+        if name == "htmx:sendAbort" and faults and faults[-1] == f"htmx:afterRequest, {target}":
+            faults.pop()
+        else:
+            faults.append(line)
+    return faults
 
 
 @pytest.fixture

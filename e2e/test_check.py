@@ -137,7 +137,6 @@ def test_a_message_that_waited_for_the_mouse_comes_afterwards(form: Locator, pag
     expect(field(form, "Email")).to_have_attribute("aria-invalid", "true")
 
 
-@pytest.mark.console_errors
 def test_saving_does_not_wait_for_a_check(form: Locator, page: Page) -> None:
     held = hold(page, CHECK, "POST")
     field(form, "Name").fill("Barbara Castle")
@@ -179,7 +178,6 @@ def test_a_check_that_fails_is_silent_and_disturbs_nothing(form: Locator, page: 
     expect(count(page)).to_have_text("13")
 
 
-@pytest.mark.console_errors
 def test_a_check_under_way_lets_a_search_pass(form: Locator, page: Page) -> None:
     held = hold(page, CHECK, "POST")
     field(form, "Email").fill("nobody")

@@ -109,7 +109,6 @@ def test_a_search_keeps_the_tags_and_the_order_and_back_takes_them_away_one_by_o
 
 
 @pytest.mark.contract(feature="history")
-@pytest.mark.console_errors
 def test_back_pressed_twice_quickly_shows_the_page_it_led_to(page: Page) -> None:
     for tag in TAGS:
         chip(page, tag).click()
@@ -158,7 +157,6 @@ def test_what_is_typed_while_a_tag_is_on_its_way_is_searched_with_it(page: Page)
 
 
 @pytest.mark.contract(feature="tags")
-@pytest.mark.console_errors
 def test_a_tag_pressed_while_a_search_is_on_its_way_gets_both(page: Page) -> None:
     held = hold(page, "**/contacts?q=a")
     with page.expect_request("**/contacts?q=a"):
@@ -204,7 +202,6 @@ def test_two_rows_deleted_one_right_after_the_other_both_go(page: Page) -> None:
 
 
 @pytest.mark.contract(feature="edit")
-@pytest.mark.console_errors
 def test_an_editor_opened_while_a_search_is_on_its_way_is_open_in_what_it_finds(page: Page) -> None:
     held = hold(page, "**/contacts?q=a")
     with page.expect_request("**/contacts?q=a"):

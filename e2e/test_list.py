@@ -49,7 +49,6 @@ def test_six_quick_keys_send_one_request(page: Page) -> None:
 
 
 @pytest.mark.contract(feature="search")
-@pytest.mark.console_errors
 def test_a_late_answer_never_replaces_a_newer_one(page: Page) -> None:
     page.goto("/contacts")
     held = []
