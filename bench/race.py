@@ -31,7 +31,7 @@ from urllib.parse import quote_plus, urlencode
 from app.contacts.samples import samples
 from app.store import open_store
 from bench import race_report, wrk
-from bench.servers import CONFIGURATIONS, Configuration, Server, provide_gil_build, running
+from bench.servers import CONFIGURATIONS, Configuration, Server, running
 
 CONTACTS: Final = 1_000
 CONNECTIONS: Final = (1, 16, 64)
@@ -193,22 +193,22 @@ def drive(configuration: Configuration, template: Path, folder: Path, seconds: i
         lap.start, lap.cold = server.start, server.memory()
         lap.work = work(server, database)
         wrk.run(server.url, connections=16, seconds=1, script=script(searches()))  # warm
-        for scenario in SCENARIOS:
-            if not scenario.memory:
-                lap.results[scenario.name] = {
-                    connections: race(server, scenario, connections, seconds, database, lap.faults)
-                    for connections in CONNECTIONS
-                }
+        run_scenarios(server, lap, seconds, database, memory=False)
         lap.results[DASHBOARD] = {connections: dashboard(server, connections) for connections in CONNECTIONS}
         lap.loaded = server.memory()
     with running(configuration, folder, "memory:", **production) as server:
-        for scenario in SCENARIOS:
-            if scenario.memory:
-                lap.results[scenario.name] = {
-                    connections: race(server, scenario, connections, seconds, database, lap.faults)
-                    for connections in CONNECTIONS
-                }
+        run_scenarios(server, lap, seconds, database, memory=True)
     return lap
+
+
+def run_scenarios(server: Server, lap: Lap, seconds: int, database: Path, *, memory: bool) -> None:
+    """The scenarios on SQLite or those on memory, each at every number of connections."""
+    for scenario in SCENARIOS:
+        if scenario.memory == memory:
+            lap.results[scenario.name] = {
+                connections: race(server, scenario, connections, seconds, database, lap.faults)
+                for connections in CONNECTIONS
+            }
 
 
 def race(
@@ -317,7 +317,6 @@ def main() -> None:
     parser.add_argument("--only", default="", help="configurations by name, with commas between")
     options = parser.parse_args()
     wrk.provide()
-    provide_gil_build()
     wanted = options.only.split(",") if options.only else [each.name for each in CONFIGURATIONS]
     configurations = [each for each in CONFIGURATIONS if each.name in wanted]
     laps: dict[str, list[Lap]] = {each.name: [] for each in configurations}

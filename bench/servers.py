@@ -7,7 +7,6 @@ A server is its process and all that descend from it; what it costs is summed ov
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
+
+from app.server import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FREE: Final = ROOT / ".venv/bin/python"  # Python 3.14t
@@ -147,7 +148,7 @@ def started(
 
     Its log goes to a file in the folder, so that reading it takes no time from what is measured.
     """
-    port = free_port()
+    port = free_port("127.0.0.1", 0)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONTACTS_")}
     log = folder / f"server-{port}.log"
     begin = time.perf_counter()
@@ -171,17 +172,6 @@ def started(
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def provide_gil_build() -> None:
-    """Bring Python 3.14 with its GIL, and the packages, if they are not there."""
-    subprocess.run(["scripts/setup", "3.14+gil", ".venv-gil"], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
 def versions() -> dict[str, str]:

@@ -1,11 +1,12 @@
 """The ledger of claims is what its programs found, and nobody wrote into it by hand."""
 
 import json
+from typing import cast
 
 import pytest
 
 from bench.claims import ledger
-from bench.claims.ledger import Claim, Finding, all_claims, as_markdown, read_results, run
+from bench.claims.ledger import Claim, Finding, Verdict, all_claims, as_markdown, read_results, run
 
 
 def test_the_ledger_that_is_committed_says_what_was_found() -> None:
@@ -38,7 +39,7 @@ def test_what_a_program_prints_is_kept_with_its_verdict(capsys: pytest.CaptureFi
 
 
 def test_a_verdict_is_one_of_four() -> None:
-    claim = Claim("odd", "Odd.", lambda: Finding("perhaps", "?", "?"))  # type: ignore[arg-type]
+    claim = Claim("odd", "Odd.", lambda: Finding(cast("Verdict", "perhaps"), "?", "?"))
 
     with pytest.raises(ValueError, match="'perhaps' is no verdict"):
         run(claim)
