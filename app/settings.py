@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
 Env = Literal["development", "production"]
+Auth = Literal["none", "password"]
 
 
 class BadSetting(ValueError):
@@ -16,12 +17,19 @@ class BadSetting(ValueError):
 class Settings:
     """How the app runs. Each field is read from `CONTACTS_` and its name in capitals.
 
-    store: `sqlite:///path` or `memory:`, see app.store.open_store.
+    store: `sqlite:///path`, `postgresql://...` or `memory:`, see app.store.open_store.
     host, port: where the server listens.
+    socket: the path of a Unix socket to listen on instead, "" for none.
     workers: worker threads (processes on a Python with GIL), at least 1.
     env: development or production.
-    demo: a public demo; shows what development shows, on purpose.
+    demo: a public demo; shows what development shows, on purpose, and gives each visitor a sandbox.
     sample: how many sample contacts a new store gets.
+    auth: `password` asks everyone to sign in; `none` trusts whoever reaches the server.
+    secret: keys what is signed or kept as a keyed hash, such as the tokens of sessions.
+    hosts: the names the app answers to in the Host header, without port; those of this machine when empty.
+    proxies: addresses of the reverse proxies whose X-Forwarded headers are believed; `unix` for the socket.
+    tls_cert, tls_key: paths of a certificate (chain) and its key in PEM, to serve HTTPS; both "" for none.
+    metrics_token: what a caller of /metrics has to show as a bearer token, "" for nothing.
     """
 
     store: str = "sqlite:///contacts.db"
@@ -31,6 +39,14 @@ class Settings:
     env: Env = "development"
     demo: bool = False
     sample: int = 12
+    auth: Auth = "none"
+    secret: str = field(default="", repr=False)
+    socket: str = ""
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+    metrics_token: str = field(default="", repr=False)
 
     @property
     def can_stage(self) -> bool:
@@ -49,6 +65,14 @@ class Settings:
             env=cast("Env", _choice(environ, "CONTACTS_ENV", default.env, get_args(Env))),
             demo=_choice(environ, "CONTACTS_DEMO", "0", ("0", "1")) == "1",
             sample=_number(environ, "CONTACTS_SAMPLE", default.sample, 0, 1_000_000),
+            auth=cast("Auth", _choice(environ, "CONTACTS_AUTH", default.auth, get_args(Auth))),
+            secret=environ.get("CONTACTS_SECRET", ""),
+            socket=environ.get("CONTACTS_SOCKET", ""),
+            hosts=_words(environ, "CONTACTS_HOSTS"),
+            proxies=_words(environ, "CONTACTS_PROXIES"),
+            tls_cert=environ.get("CONTACTS_TLS_CERT", ""),
+            tls_key=environ.get("CONTACTS_TLS_KEY", ""),
+            metrics_token=environ.get("CONTACTS_METRICS_TOKEN", ""),
         )
 
 
@@ -57,6 +81,11 @@ def _number(environ: Mapping[str, str], name: str, default: int, least: int, mos
     if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most and len(text) < 9):
         raise BadSetting(f"{name} is {text!r}: write a whole number from {least:,} to {most:,}.")
     return int(text)
+
+
+def _words(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """What stands between commas or spaces."""
+    return tuple(environ.get(name, "").replace(",", " ").split())
 
 
 def _choice(environ: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
