@@ -294,6 +294,7 @@ class Machine:
             (self.bin / name).symlink_to(str(shutil.which(name)))
         monkeypatch.setenv("PATH", str(self.bin))
         monkeypatch.delenv("E2E_BROWSER", raising=False)
+        monkeypatch.delenv("CI", raising=False)
         monkeypatch.setattr(provide_browser, "playwrights_own_launches", lambda: self.playwright_has_one)
         monkeypatch.setattr(
             provide_browser, "download_playwrights_own", lambda: self.asked.append("download")
@@ -301,6 +302,12 @@ class Machine:
 
     def add(self, name: str, script: str = "echo 1.0") -> str:
         return str(executable(self.bin / name, script))
+
+    def add_debians_shell(self) -> None:
+        """Let apt-get be there, which can install the headless shell."""
+        shell = self.add("shell.deb")
+        self.add("apt-get", f'[ "$1" = update ] || cp {shell} {self.bin}/chromium-headless-shell')
+        self.add("sudo", 'shift; exec "$@"')
 
 
 @pytest.fixture
@@ -348,13 +355,30 @@ def test_playwrights_own_is_used_without_a_download_when_it_is_there(machine: Ma
     assert machine.asked == []
 
 
-def test_debians_chromium_is_installed_when_playwrights_cannot_be_downloaded(machine: Machine) -> None:
-    chromium = machine.add("chromium.deb")
-    machine.add("apt-get", f'[ "$1" = update ] || cp {chromium} {machine.bin}/chromium')
-    machine.add("sudo", 'shift; exec "$@"')
+def test_debians_headless_shell_is_installed_when_playwrights_cannot_be_downloaded(machine: Machine) -> None:
+    machine.add_debians_shell()
 
-    assert provide_browser.provide() == str(machine.bin / "chromium")
+    assert provide_browser.provide() == str(machine.bin / "chromium-headless-shell")
     assert machine.asked == ["download"]
+
+
+def test_ci_takes_the_headless_shell_even_if_there_is_a_whole_chromium(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.add("chromium")
+    machine.add_debians_shell()
+    monkeypatch.setenv("CI", "true")
+
+    assert provide_browser.provide() == str(machine.bin / "chromium-headless-shell")
+
+
+def test_ci_takes_chromium_where_the_headless_shell_cannot_be_had(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chromium = machine.add("chromium")
+    monkeypatch.setenv("CI", "true")
+
+    assert provide_browser.provide() == chromium
 
 
 def test_without_any_browser_one_message_says_what_to_do(machine: Machine) -> None:
