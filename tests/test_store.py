@@ -510,6 +510,20 @@ def test_deleting_takes_contacts_away_as_one_batch(store: ContactStore) -> None:
         store.get(ada.id)
 
 
+def test_deleting_at_a_version_leaves_a_contact_that_was_changed_meanwhile(store: ContactStore) -> None:
+    contact, _ = store.add(ADA)
+    changed, _ = store.update(contact.id, ALAN, contact.version)
+    before = everything(store)
+
+    with pytest.raises(EditConflict) as conflict:
+        store.delete([contact.id], version=contact.version)
+
+    assert conflict.value.current == changed
+    assert everything(store) == before
+    assert store.delete([contact.id], version=changed.version)
+    assert store.delete([contact.id], version=changed.version) is None
+
+
 def test_deleting_passes_over_ids_that_do_not_exist_and_ids_given_twice(store: ContactStore) -> None:
     ada, _ = store.add(ADA)
 

@@ -117,9 +117,10 @@ class ContactStore(Protocol):
         """
         ...
 
-    def delete(self, contact_ids: Sequence[int]) -> Batch | None:
+    def delete(self, contact_ids: Sequence[int], *, version: int | None = None) -> Batch | None:
         """Delete these contacts as one batch; ids that do not exist are passed over.
 
+        version: what each of them must be at, else EditConflict and no change; None for any.
         None when no contact was deleted.
         """
         ...

@@ -38,6 +38,13 @@ def retagged(contact: Contact, add: Sequence[str], remove: Sequence[str], at: da
     return None if contact.holds(draft) else Edit(contact, Entry.of(contact.changed(draft, at)))
 
 
+def removed(contact: Contact, version: int | None) -> Edit:
+    """The edit that deletes a contact; EditConflict when it is not at the version, if one is given."""
+    if version is not None and contact.version != version:
+        raise EditConflict(contact)
+    return Edit(contact, None)
+
+
 def refuse_stale(versions: Mapping[int, int], find: Callable[[int], Contact | None]) -> Mapping[int, Contact]:
     """The contacts with these ids; NoSuchContact or EditConflict for the first not at its version."""
     current: dict[int, Contact] = {}

@@ -40,7 +40,7 @@ from app.contacts.listing import (
     weeks_until,
 )
 from app.store import ImportResult, OnDuplicate, RowError, StoreUnavailable
-from app.store.edits import CleanRow, Edit, Import, ImportRow, Undoing, refuse_stale, retagged
+from app.store.edits import CleanRow, Edit, Import, ImportRow, Undoing, refuse_stale, removed, retagged
 from app.store.entry import Entry, tag_key
 
 _PROGRESS_EVERY = 250
@@ -286,10 +286,10 @@ class MemoryStore:
             contact = current.changed(draft, at)
             return contact, self._commit(snapshot.after([Edit(current, prepared.at(contact))], "update", at))
 
-    def delete(self, contact_ids: Sequence[int]) -> Batch | None:
+    def delete(self, contact_ids: Sequence[int], *, version: int | None = None) -> Batch | None:
         with self._writing:
             snapshot = self._now()
-            edits = [Edit(contact, None) for contact in _known(snapshot, contact_ids)]
+            edits = [removed(contact, version) for contact in _known(snapshot, contact_ids)]
             return self._commit(snapshot.after(edits, "delete", now())) if edits else None
 
     def tag(

@@ -51,7 +51,7 @@ from app.contacts.listing import (
     weeks_until,
 )
 from app.store import CannotOpen, ImportResult, OnDuplicate, StoreUnavailable
-from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, retagged
+from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, removed, retagged
 from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
 from app.store.migrations import migrate
 from app.store.spool import Drafts, Spool, ahead
@@ -435,9 +435,9 @@ class SQLiteStore:
             contact = current.changed(draft, at)
             return contact, _record_one(conn, "update", at, Edit(current, prepared.at(contact)))
 
-    def delete(self, contact_ids: Sequence[int]) -> Batch | None:
+    def delete(self, contact_ids: Sequence[int], *, version: int | None = None) -> Batch | None:
         with self._write() as conn:
-            edits = _edits(conn, contact_ids, lambda contact: Edit(contact, None))
+            edits = _edits(conn, contact_ids, lambda contact: removed(contact, version))
             return _record(conn, "delete", now(), edits)
 
     def tag(
