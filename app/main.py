@@ -15,6 +15,7 @@ from app.web.forms import method_override
 from app.web.lab import Lab, stage_faults, staged
 from app.web.lists import INDEX
 from app.web.live import Live
+from app.web.problems import api_problems
 from app.web.security import (
     close_odd_paths,
     refuse_before_middleware,
@@ -96,6 +97,7 @@ def _add_middleware(app: App) -> None:
         security_headers,
         static,
         error_pages(app),
+        api_problems,
         close_odd_paths,
         refuse_cross_site_writes,
         method_override,

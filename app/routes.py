@@ -2,7 +2,7 @@
 
 from chirp import App
 
-from app.web import bulk, contacts, dashboard, duplicates, hello, lab, live, transfer, undo
+from app.web import api, api_docs, bulk, contacts, dashboard, duplicates, hello, lab, live, transfer, undo
 
 
 def register(app: App) -> None:
@@ -38,6 +38,19 @@ def register(app: App) -> None:
         ("POST", "/contacts/export", transfer.export),
         ("GET", "/dashboard", dashboard.dashboard),
         ("GET", "/hello", hello.hello),
+        ("GET", "/api/docs", api_docs.index),
+        ("GET", "/api/openapi.json", api_docs.document),
+        ("GET", "/api/v1/contacts", api.index),
+        ("POST", "/api/v1/contacts", api.create),
+        ("POST", "/api/v1/contacts/bulk", api.bulk),
+        ("POST", "/api/v1/contacts/import", api.import_),
+        ("GET", "/api/v1/contacts/export", api.export),
+        ("GET", "/api/v1/contacts/{contact_id:int}", api.show),
+        ("PUT", "/api/v1/contacts/{contact_id:int}", api.replace_contact),
+        ("PATCH", "/api/v1/contacts/{contact_id:int}", api.patch),
+        ("DELETE", "/api/v1/contacts/{contact_id:int}", api.delete),
+        ("GET", "/api/v1/batches/{batch_id:int}", api.show_batch),
+        ("POST", "/api/v1/batches/{batch_id:int}/undo", api.undo),
     ):
         app.route(path, methods=[method])(handler)
     app.route("/live", referenced=True)(live.stream)  # no page, so nothing for a browser to fetch beforehand

@@ -151,6 +151,7 @@ STATES: dict[str, Callable[[Page], object]] = {
     "dashboard while it loads": streaming_dashboard,
     "dashboard with a failed section": show("/dashboard?fail=weeks"),
     "not found": show("/contacts/987654321"),
+    "api": show("/api/docs"),
 }
 # Those that only the app can be in.
 OWN = {
@@ -159,6 +160,7 @@ OWN = {
     "undo page",
     "keys",
     "activity",
+    "api",
     "dashboard with a failed section",
 }
 CONTRACT = pytest.mark.contract(feature="accessibility")

@@ -30,10 +30,10 @@ LIMITS = {
 
 # One mailbox: no quoted local part, no comment, a domain with at least one dot. Letters of
 # any script are welcome on both sides (RFC 6531), as real address books hold them.
-_LOCAL = r"[^\s@,;:<>()\[\]\"\\.]+(?:\.[^\s@,;:<>()\[\]\"\\.]+)*"
+_LOCAL = r'[^\s@,;:<>()\[\]"\\.]+(?:\.[^\s@,;:<>()\[\]"\\.]+)*'
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
-_EMAIL = re.compile(rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})+")
-_PHONE = re.compile(r"[0-9+\-().\/xX ]*[0-9][0-9+\-().\/xX ]*")
+EMAIL = re.compile(rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})+")
+PHONE = re.compile(r"[0-9+\-().\/xX ]*[0-9][0-9+\-().\/xX ]*")
 
 
 class ContactError(Exception):
@@ -256,9 +256,9 @@ def _broken_rule(field: str, text: str, draft: ContactDraft) -> str | None:
             return "This field is required. Enter a name."
         case "email" if not text and not draft.phone:
             return "Enter an email address or a phone number."
-        case "email" if text and len(text) <= EMAIL_LIMIT and not _EMAIL.fullmatch(text):
+        case "email" if text and len(text) <= EMAIL_LIMIT and not EMAIL.fullmatch(text):
             return "Enter a valid email address, such as ada@example.com."
-        case "phone" if text and len(text) <= PHONE_LIMIT and not _PHONE.fullmatch(text):
+        case "phone" if text and len(text) <= PHONE_LIMIT and not PHONE.fullmatch(text):
             return "Enter a phone number with digits, spaces and + - ( ) . / x only."
     return None
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from app.contacts.contact import Contact, ContactDraft, split_tags
 from app.contacts.records import ReadRow, Record, Source, TextFile, UnreadableFile
@@ -121,7 +121,7 @@ class _Reader:
 def _row(line: int, value: object) -> ReadRow:
     if not isinstance(value, dict):
         return ReadRow(line, ContactDraft(), 'This is no contact: it must be an object, {"name": ...}.')
-    if not _is_storable(value):
+    if not is_storable(value):
         return ReadRow(
             line,
             ContactDraft(),
@@ -155,7 +155,8 @@ def _row(line: int, value: object) -> ReadRow:
     return ReadRow(line, record.draft())
 
 
-def _is_storable(value: object) -> bool:
+def is_storable(value: object) -> bool:
+    """Whether what JSON held can be written again: no half of a character, no lists nested too deep."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError, RecursionError:
@@ -169,18 +170,23 @@ def _is_storable(value: object) -> bool:
 def write_json(contacts: Iterable[Contact]) -> Iterator[str]:
     """Write one document, `{"contacts": [...]}`, with every field, one contact a line.
 
-    created_at, updated_at: ISO 8601 in UTC with milliseconds, "2026-01-31T09:30:00.000Z".
+    See `as_json` for the fields.
     """
     yield '{"contacts": ['
     mark = "\n"
     for contact in contacts:
-        values = {name: getattr(contact, name) for name in _FIELDS}
-        for name in ("created_at", "updated_at"):
-            values[name] = _moment(values[name])
-        yield mark + json.dumps(values, ensure_ascii=False)
+        yield mark + json.dumps(as_json(contact), ensure_ascii=False)
         mark = ",\n"
     yield "\n]}\n"
 
 
-def _moment(at: datetime) -> str:
+def as_json(contact: Contact) -> dict[str, Any]:
+    """Every field of a contact as JSON has it; times as `moment` writes them."""
+    values = {name: getattr(contact, name) for name in _FIELDS}
+    values |= {name: moment(values[name]) for name in ("created_at", "updated_at")}
+    return values | {"tags": list(contact.tags)}
+
+
+def moment(at: datetime) -> str:
+    """A time in ISO 8601, in UTC with milliseconds: `2026-01-31T09:30:00.000Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

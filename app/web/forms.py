@@ -6,6 +6,8 @@ from chirp import HTTPError, Request
 from chirp.http.forms import FormData
 from chirp.middleware.protocol import AnyResponse, Next
 
+from app.web.problems import is_api
+
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 UPLOAD = "import"  # the path of the one form that holds a file: its handler reads it as it comes
 
@@ -30,7 +32,7 @@ async def read_form(request: Request) -> FormData:
 async def method_override(request: Request, next: Next) -> AnyResponse:
     """Let a plain form, which knows only GET and POST, ask for PUT or DELETE in its field `_method`."""
     is_form = (request.content_type or "").lower().startswith(FORM_TYPES)
-    if request.method == "POST" and is_form and request.path.strip("/") != UPLOAD:
+    if request.method == "POST" and is_form and request.path.strip("/") != UPLOAD and not is_api(request):
         method = (await read_form(request)).get("_method", "")
         if method in ("PUT", "DELETE"):
             request = replace(request, method=method)

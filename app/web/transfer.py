@@ -20,6 +20,7 @@ from python_multipart.multipart import File, parse_options_header
 from app.contacts import contact, interchange
 from app.contacts.contact import Contact, NoSuchContact, now
 from app.contacts.interchange import FILE_LIMIT, FORMATS, MEDIA_TYPES, ROWS_LIMIT, Format
+from app.contacts.listing import ListQuery
 from app.store import ContactStore, OnDuplicate
 from app.web.downloads import Download, blocks, in_turns
 from app.web.forms import read_form
@@ -211,17 +212,17 @@ def _plain_name(raw: bytes) -> str:
 
 async def export_csv(request: Request, store: ContactStore) -> Answer:
     """GET /contacts.csv: the list as Google Contacts, Outlook and spreadsheets import it."""
-    return await _listed(request, store, "csv")
+    return await listed(store, requested_list(request), "csv")
 
 
 async def export_vcard(request: Request, store: ContactStore) -> Answer:
     """GET /contacts.vcf: the list as vCard 4.0."""
-    return await _listed(request, store, "vcf")
+    return await listed(store, requested_list(request), "vcf")
 
 
 async def export_json(request: Request, store: ContactStore) -> Answer:
     """GET /contacts.json: the list as JSON."""
-    return await _listed(request, store, "json")
+    return await listed(store, requested_list(request), "json")
 
 
 async def export(request: Request, store: ContactStore) -> Answer:
@@ -235,15 +236,15 @@ async def export(request: Request, store: ContactStore) -> Answer:
     if format not in FORMATS:
         raise HTTPError(422, "Choose CSV, vCard or JSON.")
     if form.get("all") == "1":
-        return await _listed(request, store, format)
+        return await listed(store, requested_list(request), format)
     ids = ids_of(form)
     if not ids:
         raise HTTPError(422, "Choose the contacts to export first.")
     return _exported(_chosen(store, ids), format)
 
 
-async def _listed(request: Request, store: ContactStore, format: Format) -> Download:
-    query = requested_list(request)
+async def listed(store: ContactStore, query: ListQuery, format: Format) -> Download:
+    """All contacts of a list as a file."""
 
     def settle() -> Iterator[Contact]:
         try:

@@ -34,7 +34,7 @@ async def undo(request: Request, batch_id: int, store: ContactStore) -> Answer:
     form = await read_form(request)
     rows, partly = rows_of(form), bool(form.get("partly"))
     try:
-        batch = _already(store, batch_id) or await _undo(store, batch_id, partly=partly)
+        batch = await take_back(store, batch_id, partly=partly)
     except UndoConflict as conflict:
         context: dict[str, Any] = {
             "plan": conflict.plan,
@@ -75,7 +75,10 @@ async def activity(request: Request, store: ContactStore) -> Answer:
     )
 
 
-async def _undo(store: ContactStore, batch_id: int, *, partly: bool) -> Batch:
+async def take_back(store: ContactStore, batch_id: int, *, partly: bool) -> Batch:
+    """Undo a batch; the one that did. What is undone already is not undone twice. See ContactStore.undo."""
+    if by := _already(store, batch_id):
+        return by
     batch = store.batch(batch_id)
     if batch is None or batch.size <= INLINE:
         return store.undo(batch_id, partly=partly)
