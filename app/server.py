@@ -425,9 +425,11 @@ def _know_idle_connections() -> None:
         **kwargs: Any,
     ) -> None:
         _here.idle.pop(writer, None)
+        if writer.is_closing():
+            return  # to do what can be answered no more is worse than not to: the client will ask again
         await handle_request(self, head, proto, reader, writer, *args, **kwargs)
         _here.idle[writer] = reader
-        if draining().is_set():
+        if draining().is_set() and not reader._buffer:  # else the client has sent its next request already
             writer.close()  # once all of the answer is sent
 
     _replace(Worker, "_handle_connection", connection)

@@ -128,7 +128,8 @@ def _icon_files() -> StaticFiles:
 def _finishing_late(app: server.App) -> server.App:
     """Add answers whose app goes on after the last byte, as Chirp's own static files do.
 
-    /late/0.svg goes on for a twentieth of a second, /linger until somebody asks for /release.
+    /late/0.svg goes on for a twentieth of a second, /linger until somebody asks for /release,
+    /linger-until-draining until the server is asked to stop.
     """
     released = asyncio.Event()
 
@@ -140,6 +141,9 @@ def _finishing_late(app: server.App) -> server.App:
         elif path == "/linger":
             await _send(send, b"done")
             await released.wait()
+        elif path == "/linger-until-draining":
+            await _send(send, b"done")
+            await draining().wait()
         elif path == "/release":
             released.set()
             await _send(send, b"released")

@@ -296,6 +296,22 @@ def test_a_request_in_flight_at_sigterm_is_answered(tmp_path: Path, workers: str
         assert running.process.returncode == 0
 
 
+def test_a_request_that_comes_before_the_last_answer_is_finished_is_answered_at_sigterm(
+    tmp_path: Path,
+) -> None:
+    with (
+        running_server(tmp_path, module=PROBE, CONTACTS_WORKERS="1") as running,
+        running.connect() as connection,
+    ):
+        assert connection.get("/linger-until-draining").text == "done"
+        connection.request("/worker")
+        running.get("/worker")  # by now that request has reached the server
+
+        assert running.stop() < 2
+
+        assert connection.answer().status == 200
+
+
 def test_a_dashboard_that_is_slow_on_purpose_is_finished_at_sigterm(tmp_path: Path) -> None:
     with running_server(tmp_path) as running, running.connect() as connection:
         connection.request("/dashboard?slow=10")
