@@ -43,10 +43,17 @@ bench: setup ## race the app against its twins for a quarter of an hour (leave t
 	@scripts/setup 3.14+gil .venv-gil
 	@$(python) -m bench.race $(BENCH)
 
-scale: setup ## measure how speed depends on the size of the address book, the dashboard, a thousand windows (some minutes)
+durability: setup ## kill the server a thousand times under load and look for what is lost (KILLS=5000 for more; some minutes)
+	DURABILITY_KILLS=$(or $(KILLS),1000) $(python) -m pytest tests/test_durability.py -s -k killed
+
+soak: setup ## use the server for an hour and see that nothing grows (MINUTES=5 for less); writes bench/results/soak.md
+	PYTHONPATH=. $(python) bench/soak.py --minutes $(or $(MINUTES),60)
+
+scale: setup ## measure how speed depends on the size, the dashboard, a thousand windows, a restart (some minutes)
 	PYTHONPATH=. $(python) bench/size.py $(BENCH)
 	PYTHONPATH=. $(python) bench/dashboard.py
 	PYTHONPATH=. $(python) bench/live.py
+	PYTHONPATH=. $(python) bench/restart.py
 
 format: setup ## format the code, and mend what ruff can mend
 	$(python) -m ruff format
@@ -63,4 +70,4 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup run twins test unit e2e conformance claims bench scale check format gil lock clean
+.PHONY: help setup run twins test unit e2e conformance claims bench durability soak scale check format gil lock clean

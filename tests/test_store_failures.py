@@ -21,6 +21,7 @@ from app.store import CannotOpen, StoreUnavailable, open_store
 from app.store.migrations import FOLDER
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, ALAN, GRACE, add, draft, names
+from tests.soundness import assert_sound
 
 ROOT = FOLDER.parent
 PAGE = 4096
@@ -519,7 +520,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(database: Path,
         contact.id: contact for contact in store.export(ListQuery())
     }
     store.close()
-    assert sound(database)
+    assert_sound(database)
 
 
 def words(line: str) -> tuple[str, str, str]:
@@ -527,13 +528,6 @@ def words(line: str) -> tuple[str, str, str]:
     contact_id, _, rest = line.partition(" ")
     version, _, name = rest.partition(" ")
     return (contact_id, version, name.rstrip("\n")) if line.endswith("\n") else ("0", "0", "")
-
-
-def sound(database: Path) -> bool:
-    """Whether SQLite finds the file whole and the search index in step with the contacts."""
-    with closing(sqlite3.connect(database)) as conn:
-        conn.execute("INSERT INTO contact_search (contact_search, rank) VALUES ('integrity-check', 1)")
-        return conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_the_search_index_is_in_step_after_every_kind_of_write(sqlite: SQLiteStore, database: Path) -> None:
@@ -547,4 +541,4 @@ def test_the_search_index_is_in_step_after_every_kind_of_write(sqlite: SQLiteSto
     assert deletion
     sqlite.undo(deletion.id)
 
-    assert sound(database)
+    assert_sound(database)

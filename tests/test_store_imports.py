@@ -1,7 +1,6 @@
 """An import into SQLite in the middle of everything else: others write, and it may be cut off."""
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import app.store.sqlite
-from app.contacts.contact import Contact
 from app.contacts.listing import ListQuery
 from app.store import StoreUnavailable
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, GRACE, add, draft, names
+from tests.soundness import assert_sound
 
 ROOT = Path(__file__).parents[1]
 PEOPLE = [draft(f"Person {number:03}", tags="New") for number in range(300)]
@@ -62,24 +61,6 @@ def importer(database: Path) -> subprocess.Popen[str]:
     return process
 
 
-def consistent(store: SQLiteStore, database: Path) -> None:
-    """The file is whole, the log tells how the contacts came to be, and what is counted is right."""
-    contacts: dict[int, Contact] = {}
-    for change in store.changes(0, 100_000):
-        assert change.before == contacts.pop(change.contact_id, None)
-        if change.after:
-            contacts[change.contact_id] = change.after
-    assert contacts == {contact.id: contact for contact in store.export(ListQuery())}
-    assert store.count() == len(contacts)
-    tags = [tag.casefold() for contact in contacts.values() for tag in contact.tags]
-    assert {tag.casefold(): number for tag, number in store.tags()} == {tag: tags.count(tag) for tag in tags}
-    for batch in store.batches(1_000):
-        assert batch.size == sum(change.batch == batch.id for change in store.changes(0, 100_000))
-    with closing(sqlite3.connect(database)) as conn:
-        conn.execute("INSERT INTO contact_search (contact_search, rank) VALUES ('integrity-check', 1)")
-        assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-
-
 # --- others meanwhile
 
 
@@ -96,7 +77,7 @@ def test_others_write_between_the_groups_of_an_import(sqlite: SQLiteStore, datab
     assert told == [100, 200, 300, 300]
     assert result.batch is not None
     assert (result.added, result.batch.size, sqlite.count()) == (300, 300, 304)
-    consistent(sqlite, database)
+    assert_sound(database)
     sqlite.undo(result.batch.id)
     assert names(sqlite.list(ListQuery()).contacts) == [f"Other {number}" for number in range(4)]
 
@@ -158,7 +139,7 @@ def test_a_contact_that_is_deleted_during_the_import_is_added_by_a_later_row_no_
     result = sqlite.import_many([*PEOPLE, PEOPLE[0]], progress=delete)
 
     assert (result.added, result.skipped, sqlite.count()) == (300, 1, 298)
-    consistent(sqlite, database)
+    assert_sound(database)
 
 
 def test_a_row_that_meets_a_contact_of_this_import_under_another_email_is_reported(
@@ -176,7 +157,7 @@ def test_a_row_that_meets_a_contact_of_this_import_under_another_email_is_report
     assert failure.errors == {
         "email": "Grace Hopper was changed by someone else during this import. Import this row again."
     }
-    consistent(sqlite, database)
+    assert_sound(database)
 
 
 def test_imports_take_turns(database: Path) -> None:
@@ -213,7 +194,7 @@ def test_an_import_waits_for_one_of_another_process(sqlite: SQLiteStore, databas
         assert process.communicate("go\n", timeout=60)[0] == "300\n"
 
         assert (mine.result(60).added, mine.result(60).skipped) == (1, 1)
-    consistent(sqlite, database)
+    assert_sound(database)
 
 
 def test_no_thread_is_left_behind(sqlite: SQLiteStore) -> None:
@@ -244,7 +225,7 @@ def test_what_an_import_of_a_killed_process_wrote_is_undone_by_the_next_that_ope
     assert names(store.list(ListQuery()).contacts) == ["Ada Lovelace"]
     undo, imported, _ = store.batches()
     assert (imported.size, imported.open, imported.undone_by) == (200, False, undo.id)
-    consistent(store, database)
+    assert_sound(database)
     assert store.import_many(PEOPLE).added == 300
     store.close()
 
@@ -273,7 +254,7 @@ def test_a_store_that_stayed_open_undoes_a_killed_import_before_its_own(
     sqlite.import_many([ADA])
 
     assert names(sqlite.list(ListQuery()).contacts) == ["Ada Lovelace"]
-    consistent(sqlite, database)
+    assert_sound(database)
 
 
 def test_a_live_import_of_another_process_is_not_taken_for_a_dead_one(database: Path) -> None:
@@ -284,7 +265,7 @@ def test_a_live_import_of_another_process_is_not_taken_for_a_dead_one(database: 
         assert process.communicate("go\n", timeout=60)[0] == "300\n"
 
         assert (store.count(), store.batches()[0].open) == (300, False)
-    consistent(store, database)
+    assert_sound(database)
     store.close()
 
 
@@ -304,7 +285,7 @@ def test_an_import_that_fills_the_disk_takes_back_what_it_wrote(sqlite: SQLiteSt
         sqlite.import_many([replace(person, notes="x" * 900) for person in PEOPLE], progress=fill)
 
     assert names(sqlite.list(ListQuery()).contacts) == ["Ada Lovelace"]
-    consistent(sqlite, database)
+    assert_sound(database)
 
 
 def test_what_cannot_even_be_undone_is_undone_before_the_next_import(
@@ -327,4 +308,4 @@ def test_what_cannot_even_be_undone_is_undone_before_the_next_import(
         conn.execute("PRAGMA query_only = OFF")
     sqlite.import_many([GRACE])
     assert names(sqlite.list(ListQuery()).contacts) == ["Grace Hopper"]
-    consistent(sqlite, database)
+    assert_sound(database)
