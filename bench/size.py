@@ -66,6 +66,10 @@ class Client:
         self.times.setdefault(label, []).append(took)
         return content
 
+    def close(self) -> None:
+        """Leave."""
+        self._conn.close()
+
 
 @dataclass
 class Site:

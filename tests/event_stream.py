@@ -2,9 +2,14 @@
 
 from http.client import HTTPConnection, HTTPResponse
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from tests.server_process import RunningServer
+
+class Listening(Protocol):
+    """A server at an address."""
+
+    host: str
+    port: int
 
 
 class EventStream:
@@ -13,9 +18,7 @@ class EventStream:
     after: what the page has seen, None when it cannot tell. last: the Last-Event-ID, "" for none.
     """
 
-    def __init__(
-        self, server: RunningServer, after: int | None = None, last: str = "", cookie: str = ""
-    ) -> None:
+    def __init__(self, server: Listening, after: int | None = None, last: str = "", cookie: str = "") -> None:
         self._conn = HTTPConnection(server.host, server.port, timeout=20)
         headers = {"Last-Event-ID": last, "Cookie": cookie, "Accept": "text/event-stream"}
         path = "/live" if after is None else f"/live?after={after}"
