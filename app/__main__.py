@@ -160,8 +160,26 @@ def backup(file: Path, force: bool) -> None:
             raise click.ClickException(f"{file} is there already. Name another file, or give --force.")
         contacts = back_up(Settings.from_env().store, file)
         click.echo(
-            f"Backed up {_contacts(contacts)} to {file}. To restore it, stop the app and copy it back."
+            f"Backed up {_contacts(contacts)} to {file}. "
+            f"To restore it, stop the app, then: python -m app restore {file}"
         )
+
+    _or_exit(run)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Put the backup FILE in the place of the database. Stop the app first.
+
+    The database that was there stays beside it; its name then ends in .old.
+    """
+    from app.store.backup import restore
+
+    def run() -> None:
+        contacts, old = restore(Settings.from_env().store, file)
+        kept = f" The database that was there is {old} now." if old else ""
+        click.echo(f"Restored {_contacts(contacts)} from {file}.{kept}")
 
     _or_exit(run)
 

@@ -16,6 +16,7 @@ from app.__main__ import cli
 from app.contacts.listing import ListQuery
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, GRACE, names
+from tests.soundness import assert_sound
 
 ROOT = Path(__file__).parents[1]
 CSV = "Name,Email,Phone\nAda Lovelace,ada@example.com,\nGrace Hopper,,+1 202-555-0109\n"
@@ -236,6 +237,96 @@ def test_there_must_be_something_to_back_up(shell: Shell) -> None:
     assert result.exit_code == 1
     assert "There is no database file" in result.stderr
     assert list(shell.folder.iterdir()) == []
+
+
+# ---- restore
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from app.store.sqlite import SQLiteStore
+from tests.making import GRACE
+SQLiteStore(Path(sys.argv[1])).add(GRACE)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_backup_is_restored_also_after_the_app_was_killed(shell: Shell) -> None:
+    with closing(shell.store) as store:
+        store.add(ADA)
+    backup, old = shell.folder / "backup.db", shell.folder / "contacts.db.old"
+    shell("backup", backup)
+    subprocess.run([sys.executable, "-c", KILLED, shell.file], cwd=ROOT, check=False)
+    assert Path(f"{shell.file}-wal").stat().st_size  # what it wrote last is there, and not in the file
+
+    result = shell("restore", backup)
+
+    assert result.stdout == (f"Restored 1 contact from {backup}. The database that was there is {old} now.\n")
+    assert {path.name for path in shell.folder.iterdir()} == {"backup.db", "contacts.db", "contacts.db.old"}
+    assert shell.names == ["Ada Lovelace"]
+    assert_sound(shell.file)
+    with closing(SQLiteStore(old)) as store:
+        assert names(store.list(ListQuery()).contacts) == ["Ada Lovelace", "Grace Hopper"]
+
+
+@pytest.mark.parametrize("lost", ["deleted", "damaged"])
+def test_a_backup_is_restored_where_the_database_is_lost(shell: Shell, lost: str) -> None:
+    shell("sample", "3")
+    backup = shell.folder / "backup.db"
+    shell("backup", backup)
+    if lost == "deleted":
+        shell.file.unlink()
+    else:
+        shell.file.write_bytes(b"x" * 8_192)
+
+    assert shell("restore", backup).exit_code == 0
+
+    assert len(shell.names) == 3
+    assert Path(f"{shell.file}.old").exists() == (lost == "damaged")
+
+
+def test_nothing_is_restored_while_the_app_is_running(shell: Shell) -> None:
+    backup = shell.folder / "backup.db"
+    with closing(shell.store) as store:
+        store.add(ADA)
+        shell("backup", backup)
+        store.add(GRACE)
+
+        refused = shell("restore", backup)
+
+    assert refused.exit_code == 1
+    assert refused.stderr == f"contacts: {shell.file} is in use. Stop the app first.\n"
+    assert shell.names == ["Ada Lovelace", "Grace Hopper"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "of another program", "no database"])
+def test_only_a_backup_is_restored(shell: Shell, kind: str) -> None:
+    shell("sample", "3")
+    file = shell.folder / "file"
+    if kind == "no database":
+        file.write_text("Name,Email\n" * 1_000)
+    elif kind == "of another program":
+        with closing(sqlite3.connect(file)) as conn:
+            conn.execute("CREATE TABLE song (title TEXT)")
+
+    refused = shell("restore", file)
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("contacts: ")
+    assert refused.stderr.count("\n") == 1
+    assert len(shell.names) == 3
+
+
+def test_the_database_of_an_earlier_restore_is_not_thrown_away(shell: Shell) -> None:
+    shell("sample", "3")
+    shell("backup", shell.folder / "backup.db")
+    old = shell.write("contacts.db.old", "precious")
+
+    refused = shell("restore", shell.folder / "backup.db")
+
+    assert refused.exit_code == 1
+    assert refused.stderr == f"contacts: {old} is there already, from another time. Move it away first.\n"
+    assert old.read_text() == "precious"
 
 
 # ---- undo
