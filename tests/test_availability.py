@@ -94,9 +94,9 @@ def test_a_stop_under_load_loses_no_request_and_does_none_twice(tmp_path: Path) 
     replay = assert_sound(database)
     told, downloads = list[Told](), 0
     with (
+        ThreadPoolExecutor(5) as pool,
         running_mother(tmp_path) as mother,
         running_server(tmp_path) as other,
-        ThreadPoolExecutor(5) as pool,
     ):
         for _ in range(STOPS):
             for client in clients:

@@ -54,7 +54,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_done_however_often_the
     with closing(SQLiteStore(database)) as store:
         give_stock(store, writers, each=300)
     replay, told, counts = assert_sound(database), list[Told](), Counter[str]()
-    with running_mother(tmp_path) as mother, ThreadPoolExecutor(5) as pool:
+    with ThreadPoolExecutor(5) as pool, running_mother(tmp_path) as mother:
         for kill in range(KILLS + 1):
             server = mother.start()
             if chance.random() < 0.1:  # it does not even live to be ready
@@ -150,7 +150,7 @@ def test_a_backup_taken_under_load_is_sound_and_has_all_that_was_acknowledged_be
     with closing(SQLiteStore(database)) as store:
         give_stock(store, writers, each=300)
     stock = assert_sound(database).contacts.values()
-    with running_mother(tmp_path) as mother, ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool, running_mother(tmp_path) as mother:
         server = mother.start()
         server.wait_until_ready()
         importer.upload(server)
