@@ -17,10 +17,10 @@ from app.web.lists import INDEX
 from app.web.live import Live
 from app.web.problems import api_problems
 from app.web.security import (
+    caching_rules,
     close_odd_paths,
     refuse_before_middleware,
     refuse_cross_site_writes,
-    security_headers,
 )
 from app.web.static import StaticFiles
 from app.web.streaming import send_streamed
@@ -94,7 +94,7 @@ def _add_middleware(app: App) -> None:
     for function in view.GLOBALS:
         app.template_global(function.__name__)(function)
     for middleware in (
-        security_headers,
+        caching_rules,
         static,
         error_pages(app),
         api_problems,
@@ -124,7 +124,7 @@ def _explain_to_check(app: App) -> None:
     app.declare_template(INDEX)  # it looks for names in the module of the handler only
     # It takes every form for an htmx request that inherits the target of a layout of its own.
     app.override_contract_severity("swap_safety", Severity.INFO)
-    # It looks for its own middleware; security_headers takes its place.
+    # It looks for its own middleware; app.web.gate takes its place.
     app.override_contract_severity("security_stack", Severity.INFO)
 
 

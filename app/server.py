@@ -15,7 +15,7 @@ import mmap
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from pounce.worker import Worker
 
 from app.settings import BadSetting, Settings
 from app.web.draining import draining
+from app.web.gate import App, add_security_headers, check_host, refuse
 
 if sys.platform != "win32":
     import resource
@@ -44,9 +45,6 @@ POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 # refuses a larger Content-Length with a line of text on a connection that it closes, and cuts
 # a chunked body at this limit and says nothing. So the app is to refuse first, with a page.
 MAX_BODY: Final = 64 * 1_048_576
-
-# Any ASGI app. Chirp and Pounce do not agree on how `receive` and `send` are typed.
-type App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +78,8 @@ def application() -> ASGIApp:
     from app.main import create_app
 
     apply_fixes()
-    return asgi(create_app(Settings.from_env()))
+    settings = Settings.from_env()
+    return asgi(create_app(settings), settings)
 
 
 def run(app: App, settings: Settings) -> None:
@@ -92,7 +91,7 @@ def run(app: App, settings: Settings) -> None:
     _log_like_pounce(config)
     log.info(summary(settings))
     try:
-        pounce.run(asgi(app), config=config)
+        pounce.run(asgi(app, settings), config=config)
     except PounceError as error:
         # What went wrong is in the log already, with its traceback.
         sys.exit(f"contacts: {error}")
@@ -181,8 +180,12 @@ class BodyCutShort(BaseException):
     """
 
 
-def asgi(app: App) -> ASGIApp:
-    """The app as Pounce should see it: told when its worker stops, and never given half a body."""
+def asgi(app: App, settings: Settings) -> ASGIApp:
+    """The app as Pounce should see it: told when its worker stops, and never given half a body.
+
+    Around it is app.web.gate, so that every answer has the security headers.
+    """
+    app = check_host(app, settings)
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -194,7 +197,7 @@ def asgi(app: App) -> ASGIApp:
             case _:
                 await app(scope, receive, send)
 
-    return wrapped
+    return add_security_headers(wrapped)
 
 
 async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -205,7 +208,7 @@ async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> Non
         await body.discard_rest()
     except BodyCutShort:
         if not answer.begun:
-            await _refuse(send, 400, "The request broke off before its end, so nothing was done.")
+            await refuse(send, 400, "The request broke off before its end, so nothing was done.")
 
 
 class _Body:
@@ -252,17 +255,6 @@ class _Answer:
         """ASGI's send."""
         self.begun = True
         await self._send(message)
-
-
-async def _refuse(send: Send, status: int, message: str) -> None:
-    body = message.encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 # --- the mended faults of Pounce ---

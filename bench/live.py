@@ -37,7 +37,7 @@ class Windows:
     async def open(self, number: int) -> None:
         """Open one more; it returns when the stream has begun."""
         reader, writer = await asyncio.open_connection(self._server.host, self._server.port, limit=4_096)
-        writer.write(b"GET /live HTTP/1.1\r\nHost: bench\r\n\r\n")
+        writer.write(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"event: beat")
         self._writers.append(writer)
         if number % DEAD:

@@ -63,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def test_a_request_head_that_arrives_in_two_packets_is_answered(
     one_worker: RunningServer, split: int
 ) -> None:
-    head = b"GET /worker HTTP/1.1\r\nHost: contacts\r\nCookie: a=b\r\n\r\n"
+    head = b"GET /worker HTTP/1.1\r\nHost: localhost\r\nCookie: a=b\r\n\r\n"
 
     with one_worker.connect() as connection:
         connection.send(head[:split])
@@ -78,7 +78,7 @@ def test_a_second_request_whose_head_arrives_in_two_packets_is_answered(one_work
         connection.get("/worker")
         connection.send("GET /worker HTTP/1.1\n")
         one_worker.get("/worker")
-        connection.send("Host: contacts\n\n")
+        connection.send("Host: localhost\n\n")
 
         assert connection.answer().status == 200
 
@@ -159,7 +159,7 @@ def test_a_file_above_the_limit_is_answered_with_a_page(site: RunningServer, kin
     size = transfer.BODY_LIMIT + 5_000_000
     body = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
     body += b"x" * (size - len(body))
-    head = "POST /import HTTP/1.1\nHost: contacts\nContent-Type: multipart/form-data; boundary=cut\n"
+    head = "POST /import HTTP/1.1\nHost: localhost\nContent-Type: multipart/form-data; boundary=cut\n"
 
     with site.connect() as connection:
         if kind == "announced":
@@ -207,7 +207,7 @@ def test_a_request_sent_while_the_previous_answer_is_finishing_is_answered(one_w
 def test_two_requests_in_one_packet_are_both_answered(one_worker: RunningServer) -> None:
     with one_worker.connect() as connection:
         connection.send(
-            _post("/size", "Content-Length: 3\n\n123") + "GET /release HTTP/1.1\nHost: contacts\n\n"
+            _post("/size", "Content-Length: 3\n\n123") + "GET /release HTTP/1.1\nHost: localhost\n\n"
         )
 
         answers = connection.read_until("released")
@@ -517,7 +517,7 @@ def test_with_a_gil_worker_processes_share_the_sqlite_store_and_stop_in_time(tmp
 
 def _post(path: str, rest: str) -> str:
     """A form post; rest: the headers that frame the body, and what is sent of it."""
-    return f"POST {path} HTTP/1.1\nHost: contacts\nContent-Type: application/x-www-form-urlencoded\n{rest}"
+    return f"POST {path} HTTP/1.1\nHost: localhost\nContent-Type: application/x-www-form-urlencoded\n{rest}"
 
 
 def _chunk(data: bytes) -> bytes:

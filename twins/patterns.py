@@ -117,7 +117,8 @@ PATTERNS = (
     ),
     _pattern(
         "Headers, and writes from other sites",
-        "security:security_headers security:refuse_cross_site_writes security:_is_same_site",
+        "gate:add_security_headers security:caching_rules security:refuse_cross_site_writes "
+        "security:_is_same_site",
         "refuse_cross_site_writes refuse_other_bodies add_headers pages:is_cross_site",
         "Security add_headers pages:is_cross_site",
     ),
@@ -125,8 +126,8 @@ PATTERNS = (
 )
 
 # What each app is made of. Chirp's modules do more than the twins: the failure lab reaches into them, too.
-_OF_CHIRP = """contacts lists bulk undo dashboard live hello errors security static forms streaming draining
-    threads"""
+_OF_CHIRP = """contacts lists bulk undo dashboard live hello errors security gate static forms streaming
+    draining threads"""
 WHOLE = {
     "Chirp": (
         *(f"app/web/{name}.py" for name in re.findall(r"\w+", _OF_CHIRP)),

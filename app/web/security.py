@@ -1,34 +1,21 @@
-"""What keeps a page safe in the browser: response headers, and no writes from other sites."""
+"""What keeps a page safe in the browser, besides the headers of app.web.gate: no writes from other sites."""
 
 from chirp import HTTPError, NotFound, Request, Response, g
 from chirp.http.response import SSEResponse
 from chirp.middleware.protocol import AnyResponse, Next
 
-# No 'unsafe-inline', no 'unsafe-eval', no nonce: pages hold no inline script or style.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PATH_LIMIT = 1_000  # characters; the longest path of ours has an id in it
 
 
-async def security_headers(request: Request, next: Next) -> AnyResponse:
-    """Add the security headers to every answer, and the caching rules of HTML.
+async def caching_rules(request: Request, next: Next) -> AnyResponse:
+    """Add the caching rules of HTML.
 
     `Vary: HX-Request` because the same URL gives htmx a fragment and a browser the whole
     page: without it the back button shows the fragment as a page.
     """
     response = await next(request)
-    if isinstance(response, SSEResponse):
-        return response  # its headers are fixed by Chirp
-    response = response.with_headers(HEADERS)
-    if (response.content_type or "").startswith("text/html"):
+    if not isinstance(response, SSEResponse) and (response.content_type or "").startswith("text/html"):
         if response.header("Vary") is None:
             response = response.with_header("Vary", "HX-Request")
         if response.header("Cache-Control") is None:
@@ -39,9 +26,12 @@ async def security_headers(request: Request, next: Next) -> AnyResponse:
 async def refuse_cross_site_writes(request: Request, next: Next) -> AnyResponse:
     """Refuse a write that a page of another site sent: 403.
 
-    Browsers say where a request comes from in `Sec-Fetch-Site`, older ones in `Origin`.
-    A request with neither comes from no browser and carries nobody's cookies, so it passes.
-    The method is Go's net/http.CrossOriginProtection, which needs no token in any page.
+    Browsers say where a request comes from in `Sec-Fetch-Site`; older ones, and all of them
+    over plain HTTP to another machine, only in `Origin`. A request with neither comes from no
+    browser and carries nobody's cookies, so it passes. The scheme of an Origin is not compared:
+    behind a proxy that ends TLS it is another than ours, and Strict-Transport-Security keeps
+    browsers from such pages. The method is Go's net/http.CrossOriginProtection, which needs no
+    token in any page.
     """
     if request.method not in SAFE_METHODS and not _is_same_site(request):
         raise HTTPError(403, "This change came from another site, so it was refused.")
@@ -62,10 +52,9 @@ async def close_odd_paths(request: Request, next: Next) -> AnyResponse:
 async def refuse_before_middleware(request: Request) -> Response:
     """404 for a `/_frag/` address that Chirp refuses before any middleware runs.
 
-    Its own answer has none of our headers and puts the path into HTML as it came.
+    Its own answer puts the path into HTML as it came.
     """
-    body = "There is nothing at this address."
-    return Response(body, status=404, content_type="text/plain; charset=utf-8").with_headers(HEADERS)
+    return Response("There is nothing at this address.", status=404, content_type="text/plain; charset=utf-8")
 
 
 def _is_same_site(request: Request) -> bool:

@@ -419,7 +419,7 @@ class Windows:
                 try:
                     known = f"Last-Event-ID: {seen}\r\n" if seen else ""
                     writer.write(
-                        f"GET /live HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{known}\r\n".encode()
+                        f"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{known}\r\n".encode()
                     )
                     async for line in reader:
                         field, _, value = line.decode().strip().partition(": ")

@@ -30,7 +30,7 @@ def ada(store: ContactStore) -> Contact:
     return add(store, "Ada Lovelace", email="ada@example.com")
 
 
-# ---- headers
+# ---- headers (those of security: tests/test_hostile.py, tests/web/test_gate.py)
 
 HTMX = {"hx-request": "true"}
 FORM_HEADERS = {"content-type": FORM}
@@ -76,27 +76,6 @@ EVERY_KIND: dict[str, tuple[int, str, str, dict[str, str], bytes]] = {
 
 @pytest.mark.parametrize(("status", "method", "path", "headers", "body"), EVERY_KIND.values(), ids=EVERY_KIND)
 @pytest.mark.usefixtures("ada")
-async def test_every_answer_carries_the_security_headers(
-    client: TestClient, status: int, method: str, path: str, headers: dict[str, str], body: bytes
-) -> None:
-    answer = Answer.of(await client.request(method, path, headers=headers, body=body))
-
-    policy = dict(part.split(" ", 1) for part in answer.header("Content-Security-Policy").split("; "))
-    assert answer.status == status
-    assert policy == {
-        "default-src": "'self'",
-        "base-uri": "'self'",
-        "form-action": "'self'",
-        "frame-ancestors": "'none'",
-        "object-src": "'none'",
-    }
-    assert answer.header("X-Content-Type-Options") == "nosniff"
-    assert answer.header("Referrer-Policy") == "same-origin"
-    assert answer.header("Cross-Origin-Opener-Policy") == "same-origin"
-
-
-@pytest.mark.parametrize(("status", "method", "path", "headers", "body"), EVERY_KIND.values(), ids=EVERY_KIND)
-@pytest.mark.usefixtures("ada")
 async def test_markup_is_kept_by_nobody_but_the_browser_and_looked_up_again(
     client: TestClient, status: int, method: str, path: str, headers: dict[str, str], body: bytes
 ) -> None:
@@ -106,15 +85,6 @@ async def test_markup_is_kept_by_nobody_but_the_browser_and_looked_up_again(
     assert answer.status == status
     assert (answer.header("Cache-Control") == "private, no-cache") == is_markup
     assert ("HX-Request" in answer.header("Vary").split(", ")) == is_markup
-
-
-async def test_a_store_that_fails_keeps_the_headers(plain: Browser, store: ContactStore) -> None:
-    store.close()
-
-    answer = await plain.open("/contacts")
-
-    assert answer.status == 503
-    assert answer.header("Content-Security-Policy")
 
 
 async def test_nothing_in_a_page_needs_more_than_the_policy_allows(
