@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from time import monotonic
 from typing import Any, Final
 
 import h11
@@ -25,16 +26,19 @@ import pounce.logging
 import pounce.server
 import pounce.worker
 from pounce import ASGIApp, PounceError, Receive, Scope, Send, ServerConfig
+from pounce._errors import ParseError, RequestTimeoutError
 from pounce._request_pipeline import log_request
+from pounce._timeouts import drain_with_timeout
 from pounce.display import DisplayConfig
 from pounce.net.listener import create_listeners
+from pounce.protocols._base import RequestReceived
 from pounce.protocols.h1 import H1Protocol
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
 from app.settings import BadSetting, Settings
 from app.web.draining import draining
-from app.web.gate import App, add_security_headers, check_host, refuse
+from app.web.gate import App, add_security_headers, check_host, refuse, security_headers
 
 if sys.platform != "win32":
     import resource
@@ -45,6 +49,14 @@ POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 # refuses a larger Content-Length with a line of text on a connection that it closes, and cuts
 # a chunked body at this limit and says nothing. So the app is to refuse first, with a page.
 MAX_BODY: Final = 64 * 1_048_576
+
+# Of the head of a request: what browsers send is far below.
+MAX_HEAD: Final = 16_384  # bytes, names and values of headers and the target
+MAX_HEADERS: Final = 100
+# Of a client that sends, so that a drip does not hold a connection for ever.
+HEAD_TIME: Final = 10.0  # seconds from the first byte of a head to its last
+BODY_TIME: Final = 20.0  # seconds a body may take however slow, and then one more for each
+BODY_RATE: Final = 500  # bytes
 
 log = logging.getLogger(__name__)
 
@@ -272,6 +284,8 @@ def apply_fixes() -> None:
     _keep_requests_sent_early()
     _answer_requests_sent_together()
     _tell_of_bodies_cut_short()
+    _bound_requests()
+    _word_refusals()
     _listen_per_worker()
     _know_idle_connections()
     _tell_processes_to_stop()
@@ -363,6 +377,111 @@ def _tell_of_bodies_cut_short() -> None:
         await run_with_body_reader(self, scope, receive_whole, send, state, queue, proto, *args, **kwargs)
 
     _replace(Worker, "_run_with_body_reader", patched)
+
+
+class _Bounded(H1Protocol):
+    """Pounce's parser, with bounds to the size of a head and to the time that sending takes.
+
+    A drip of bytes comes in many reads, so it is enough to look at the clock at each.
+    """
+
+    __slots__ = ("_begun", "_got")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._begun = 0.0  # when the first byte came of the head, or of the body, that is under way
+        self._got = 0  # bytes of the body
+
+    def receive_data(self, data: bytes) -> list[Any]:
+        """Parse; ParseError, whose code says why, for what is malformed or out of bounds."""
+        in_body = self.their_state is h11.SEND_BODY
+        events = self._parse(data)
+        heads = [event for event in events if isinstance(event, RequestReceived)]
+        for head in heads:
+            _check_head(head)
+        now = monotonic()
+        if heads or not self._begun:
+            self._begun, self._got = now, 0
+        self._got += len(data)
+        if self.their_state in (h11.IDLE, h11.SEND_BODY):
+            patience = BODY_TIME + self._got / BODY_RATE if in_body else HEAD_TIME
+            if now - self._begun > patience:
+                raise ParseError("too slow", code="SLOW")
+        else:
+            self._begun = 0.0
+        return events
+
+    def _parse(self, data: bytes) -> list[Any]:
+        try:
+            return super().receive_data(data)
+        except ParseError as error:
+            hint = getattr(error.__cause__, "error_status_hint", 400)
+            raise ParseError(str(error), code="LARGE" if hint == 431 else error.code) from error
+
+
+def _check_head(head: RequestReceived) -> None:
+    size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
+    headers = dict(head.headers)
+    if size > MAX_HEAD or len(head.headers) > MAX_HEADERS:
+        raise ParseError("too large", code="LARGE")
+    if not head.http_version.startswith("1."):
+        raise ParseError("another version", code="VERSION")
+    if head.method == b"CONNECT":  # h11 would wait for a tunnel, and Pounce for a request
+        raise ParseError("no proxy", code="METHOD")
+    length, coding = int(headers.get(b"content-length", 0)), headers.get(b"transfer-encoding")
+    if b"content-length" in headers and coding:
+        # RFC 9112, 6.1: whoever stands in front may have taken the other one, and see another request.
+        raise ParseError("two lengths", code="POUNCE_PARSE_H11_REJECTED")
+    if head.method in (b"GET", b"HEAD") and (length or coding):
+        # Nobody would read it: Pounce keeps it in memory for as long as the answer takes, an event stream.
+        raise ParseError("a body", code="BODY")
+
+
+def _bound_requests() -> None:
+    """The limits for heads have no effect on async workers, and those for time begin anew at each read.
+
+    So a head of 64 KB passes if it comes in one read, and a byte every few seconds holds a
+    connection for ever.
+    """
+    _replace(pounce.worker, "_create_h1_protocol", _Bounded)
+
+
+# What the codes of refusals say to people.
+REFUSALS: Final = {
+    "LARGE": (431, f"The headers are larger than {MAX_HEAD // 1024} KB, or more than {MAX_HEADERS}."),
+    "SLOW": (408, "The request took too long to arrive."),
+    "VERSION": (400, "Use HTTP/1.1."),
+    "BODY": (400, "A request that only reads has no body."),
+    "METHOD": (405, "This is no proxy."),
+    "POUNCE_PARSE_H11_REJECTED": (400, "The request is malformed."),
+    "POUNCE_LIMIT_REQUEST_TOO_LARGE": (413, "The request is too large."),
+    "POUNCE_TIMEOUT_REQUEST_BODY": (408, "The request took too long to arrive."),
+}
+
+
+def _word_refusals() -> None:
+    """What Pounce refuses itself has no security headers, says 400 to everything, and how it is parsed."""
+    http, https = security_headers()
+
+    async def patched(
+        self: Worker, writer: asyncio.StreamWriter, proto: H1Protocol, status: int, message: str,
+        *, code: str | None = None, hint: str | None = None,
+    ) -> None:  # fmt: skip
+        status, message = REFUSALS.get(code or "", (status, message))
+        secure = writer.get_extra_info("ssl_object") is not None
+
+        async def send(part: dict[str, Any]) -> None:
+            if part["type"] == "http.response.start":
+                headers = [*part["headers"], *(https if secure else http)]
+                writer.write(proto.send_response(status, headers))
+            else:
+                writer.write(proto.send_body(part["body"]))
+                await drain_with_timeout(writer, self._config.write_timeout)
+
+        with contextlib.suppress(OSError, h11.LocalProtocolError, RequestTimeoutError):
+            await refuse(send, status, message)
+
+    _replace(Worker, "_send_error", patched)
 
 
 def _listen_per_worker() -> None:

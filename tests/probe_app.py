@@ -3,7 +3,8 @@
 `python -m tests.probe_app routes` is a small Chirp app with routes that the real one has no
 use for. `python -m tests.probe_app store` is the real one with a store that says in the log
 on which worker it is opened and closed. `python -m tests.probe_app broken` has a worker hook
-that fails.
+that fails. `python -m tests.probe_app impatient` is the real one, which waits for its clients a
+second where it would wait for ten or twenty.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -193,6 +195,17 @@ def noted(settings: Settings) -> server.App:
     return create_app(settings, store)
 
 
+def impatient(settings: Settings) -> server.App:
+    """The real app; the server's patience with slow clients is a second."""
+    unhurried = server.server_config
+    vars(server).update(
+        HEAD_TIME=1.0,
+        BODY_TIME=1.0,
+        server_config=lambda settings: replace(unhurried(settings), header_timeout=1.0),
+    )
+    return create_app(settings)
+
+
 def main() -> None:
     settings = Settings.from_env()
     match sys.argv[1:]:
@@ -202,6 +215,8 @@ def main() -> None:
             server.run(noted(settings), settings)
         case ["broken"]:
             server.run(broken(), settings)
+        case ["impatient"]:
+            server.run(impatient(settings), settings)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,10 @@ class Connection:
     ) -> None:
         self._socket.close()
 
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._socket.fileno()
+
     def send(self, data: bytes | str) -> None:
         """Send bytes as they are; text as UTF-8 with HTTP's line ends."""
         self._socket.sendall(data if isinstance(data, bytes) else data.replace("\n", "\r\n").encode())
