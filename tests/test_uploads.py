@@ -208,6 +208,25 @@ def test_work_tells_how_far_it_is(uploads: Uploads) -> None:
     work.go.set()
 
 
+def test_more_work_than_fits_in_memory_waits_for_its_turn(uploads: Uploads) -> None:
+    begun = [Waiting() for _ in range(module.AT_ONCE)]
+    for work in begun:
+        start(uploads, uploaded(uploads), work)
+        assert work.begun.wait(30)
+    waiting, cancelled, next_one = uploaded(uploads), uploaded(uploads), Waiting()
+    start(uploads, waiting, next_one)
+    start(uploads, cancelled, Waiting())
+
+    cancelled.cancel()
+    assert wait_for(uploads, cancelled).stage == "cancelled"  # also while it waits
+    assert not next_one.begun.is_set()
+
+    begun[0].go.set()
+    assert next_one.begun.wait(30)
+    next_one.go.set()
+    assert wait_for(uploads, waiting).stage == "done"
+
+
 def test_work_is_cancelled(uploads: Uploads) -> None:
     upload = uploaded(uploads)
     start(uploads, upload, Waiting())

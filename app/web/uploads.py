@@ -33,6 +33,7 @@ else:
 UPLOADS_LIMIT = 20
 SPACE_LIMIT = 10 * FILE_LIMIT  # bytes, of all uploads together
 KEPT = 3_600  # seconds
+AT_ONCE = 2  # uploads worked on by a process: one long cell can take ten times its size in memory
 PATIENCE = 1.0  # seconds that work may take to end at a shutdown
 
 INTERRUPTED = "The server stopped while it was at work. Import the file again."
@@ -249,6 +250,7 @@ class Uploads:
         self._threads: dict[str, threading.Thread] = {}
         self._sweeper: threading.Timer | None = None
         self._making = threading.Lock()
+        self._turns = threading.Semaphore(AT_ONCE)
 
     def open(self) -> None:
         """Begin: work may be started."""
@@ -324,7 +326,7 @@ class Uploads:
 
     def _run(self, job: Job, work: Work, lock: int) -> None:
         try:
-            state = work(job)
+            state = self._in_turn(job, work)
             if state.stage == "preview" and job.upload.is_cancelled:
                 raise Stopped("cancelled")
         except Stopped as stopped:
@@ -339,6 +341,15 @@ class Uploads:
             job.upload.save(state)
         os.close(lock)
         self._threads.pop(job.upload.token, None)
+
+    def _in_turn(self, job: Job, work: Work) -> State:
+        """Do the work when it is its turn."""
+        while not self._turns.acquire(timeout=0.25):
+            job.go_on()
+        try:
+            return work(job)
+        finally:
+            self._turns.release()
 
     def _sweep_again(self) -> None:
         self._sweeper = None
