@@ -63,6 +63,9 @@ gil: ## run the tests that need no browser on Python 3.14 with its GIL
 	@scripts/setup 3.14+gil .venv-gil
 	@.venv-gil/bin/python -m pytest -p tests.summary_plugin tests $(PYTEST)
 
+audit: setup ## ask whether a locked package has a known vulnerability (says so when nobody could be asked)
+	@$(python) scripts/audit.py
+
 lock: setup ## lock the packages of pyproject.toml again (LOCK=--upgrade for their newest versions)
 	scripts/lock $(LOCK)
 
@@ -70,4 +73,3 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup run twins test unit e2e conformance claims bench durability soak scale check format gil lock clean
