@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Dialog, FilePayload, Page, Request, expect
 
 from e2e.steps import bar, box, chip, count, delete, edit, field, open_form, row, save, toast
 
@@ -46,7 +46,7 @@ class Watched:
         self.caught: list[str] = []
         page.add_init_script(WATCH)
         page.on("request", self._asked)
-        page.on("dialog", lambda dialog: (self.caught.append(dialog.message), dialog.accept()))
+        page.on("dialog", self._answer)
 
     def open(self, path: str, *texts: str) -> None:
         """Open a page that shows these texts."""
@@ -60,6 +60,10 @@ class Watched:
         assert [text for text in texts if text not in said] == [], f"not shown at {self.page.url}"
         assert found == {"ran": 0, "violations": [], "elements": [], "isolated": True}, self.page.url
         assert self.caught == []
+
+    def _answer(self, dialog: Dialog) -> None:
+        self.caught.append(dialog.message)
+        dialog.accept()
 
     def _asked(self, request: Request) -> None:
         if urlsplit(request.url).path.endswith("/canary"):
@@ -189,9 +193,8 @@ def test_what_is_planted_in_a_file_and_its_name_stays_text(watched: Watched, end
 
     def choose(content: str) -> None:
         page.goto("/import")
-        page.get_by_label("Choose a file").set_input_files(
-            [{"name": name, "mimeType": "text/plain", "buffer": content.encode()}]
-        )
+        file = FilePayload(name=name, mimeType="text/plain", buffer=content.encode())
+        page.get_by_label("Choose a file").set_input_files(file)
         page.get_by_role("button", name="Show preview").click()
 
     choose(f"\0{TEXT}")

@@ -28,6 +28,7 @@ from app.settings import Settings
 from app.store import ContactStore
 from app.web.downloads import Download
 from app.web.draining import draining, rest
+from app.web.gate import App as ASGI
 from app.web.static import StaticFiles
 from app.web.streaming import send_streamed
 
@@ -43,7 +44,7 @@ def place() -> str:
     return f"{os.getpid()}/{threading.current_thread().name}"
 
 
-def routes() -> server.App:
+def routes() -> ASGI:
     """The small app. Its hooks say in the log which worker they run on."""
     app = App(AppConfig(static_dir=None, safe_target=False, sse_lifecycle=False, worker_mode="async"))
     app.add_middleware(_icon_files())
@@ -127,7 +128,7 @@ def _icon_files() -> StaticFiles:
         return StaticFiles(Path(folder))
 
 
-def _finishing_late(app: server.App) -> server.App:
+def _finishing_late(app: ASGI) -> ASGI:
     """Add answers whose app goes on after the last byte, as Chirp's own static files do.
 
     /late/0.svg goes on for a twentieth of a second, /linger until somebody asks for /release,
@@ -178,7 +179,7 @@ class NotedStore:
         return noted
 
 
-def broken() -> server.App:
+def broken() -> ASGI:
     """An app none of whose workers can start."""
     app = App(AppConfig(static_dir=None, worker_mode="async"))
 
@@ -189,13 +190,13 @@ def broken() -> server.App:
     return app
 
 
-def noted(settings: Settings) -> server.App:
+def noted(settings: Settings) -> ASGI:
     """The real app, with a NotedStore."""
     store: Any = NotedStore(open_with_samples(settings))
     return create_app(settings, store)
 
 
-def impatient(settings: Settings) -> server.App:
+def impatient(settings: Settings) -> ASGI:
     """The real app; the server's patience with slow clients is a second."""
     unhurried = server.server_config
     vars(server).update(

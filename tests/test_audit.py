@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ sys.exit(pathlib.Path({str(tmp_path / "err")!r}).read_text())
     return tmp_path / "out"
 
 
-def _says(answer: Path, *packages: dict[str, object]) -> None:
+def _says(answer: Path, *packages: Mapping[str, object]) -> None:
     answer.write_text(json.dumps({"dependencies": packages}))
 
 
