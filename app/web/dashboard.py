@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2s
 from typing import Self
+from weakref import WeakKeyDictionary
 
 from chirp import Fragment, HTTPError, Request, TemplateStream
 
@@ -119,19 +120,22 @@ class Remembered:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._thread = ThreadPoolExecutor(1, "dashboard")
-        self._latest: tuple[object, object] = (None, None)  # written on that thread only
+        # By store, and gone with it: a demo has many. Written on that thread only.
+        self._latest: WeakKeyDictionary[ContactStore, tuple[object, object]] = WeakKeyDictionary()
 
     async def __call__(self, store: ContactStore) -> object:
-        state, section = self._latest
+        state, section = self._latest.get(store, (None, None))
         if state == _state(store):
             return section  # at once: a thread would have to open a connection first
         return await on_thread(lambda: self._current(store), store, self._thread)
 
     def _current(self, store: ContactStore) -> object:
         state = _state(store)  # first: what changes from here on will be loaded again
-        if self._latest[0] != state:
-            self._latest = (state, self._load(store))
-        return self._latest[1]
+        before, section = self._latest.get(store, (None, None))
+        if before != state:
+            section = self._load(store)
+            self._latest[store] = (state, section)
+        return section
 
 
 def _state(store: ContactStore) -> object:
@@ -140,7 +144,7 @@ def _state(store: ContactStore) -> object:
     The change itself and not its number alone tells a restored backup from its original.
     """
     seq = store.settled()
-    return store, seq, store.changes(seq - 1, 1), now().date()
+    return seq, store.changes(seq - 1, 1), now().date()
 
 
 def _weeks(store: ContactStore) -> Weeks:
