@@ -17,7 +17,7 @@ import pytest
 from app.contacts.contact import ContactDraft
 from app.contacts.interchange import FILE_LIMIT, Column
 from app.web import uploads as module
-from app.web.uploads import INTERRUPTED, Counts, Job, NoRoom, State, Upload, Uploads, Wrong
+from app.web.uploads import INTERRUPTED, Counts, Job, Limits, NoRoom, State, Upload, Uploads, Wrong
 from tests.server_process import RunningServer, running_server
 
 HOUR = 3_600
@@ -161,7 +161,7 @@ def test_old_uploads_go_when_the_server_starts_and_stops(uploads: Uploads, when:
 
 
 def test_there_is_room_for_so_many_uploads(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UPLOADS_LIMIT", 2)
+    monkeypatch.setattr(uploads, "limits", Limits(uploads=2))
     first = uploads.new()
     uploads.new()
 

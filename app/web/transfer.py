@@ -19,7 +19,7 @@ from python_multipart.multipart import File, parse_options_header
 
 from app.contacts import contact, interchange
 from app.contacts.contact import Contact, NoSuchContact, now
-from app.contacts.interchange import FILE_LIMIT, FORMATS, MEDIA_TYPES, ROWS_LIMIT, Format
+from app.contacts.interchange import FILE_LIMIT, FORMATS, MEDIA_TYPES, Format
 from app.contacts.listing import ListQuery
 from app.store import ContactStore, OnDuplicate
 from app.web.downloads import Download, blocks, in_turns
@@ -30,10 +30,10 @@ from app.web.uploads import NoRoom, State, Upload, Uploads
 
 INDEX = "transfer/index.html"
 SHOW = "transfer/show.html"
-BODY_LIMIT = FILE_LIMIT + 65_536  # bytes: the file and what a multipart form adds
+FORM = 65_536  # bytes that a multipart form adds to its file
+BODY_LIMIT = FILE_LIMIT + FORM
 PATIENCE = 0.4  # seconds that an answer waits for work that may be over at once
 
-TOO_LARGE = f"This file is larger than {FILE_LIMIT // 1024**2} MB. Split it and import the parts."
 FULL = "Too many files are waiting to be imported. Please try again in a few minutes."
 NOTHING = "Choose a file first."
 
@@ -43,9 +43,9 @@ log = logging.getLogger(__name__)
 # --- import
 
 
-async def index() -> Answer:
+async def index(uploads: Uploads) -> Answer:
     """GET /import: where a file is chosen."""
-    return _upload_page()
+    return _upload_page(uploads)
 
 
 async def create(request: Request, uploads: Uploads, store: ContactStore) -> Answer:
@@ -53,24 +53,23 @@ async def create(request: Request, uploads: Uploads, store: ContactStore) -> Ans
 
     422 without a file, 413 for one that is too large, 503 when there is no room.
     """
-    if whole(request.headers.get("content-length", "")) > BODY_LIMIT:
-        return _upload_page(TOO_LARGE), 413
+    if whole(request.headers.get("content-length", "")) > uploads.limits.file + FORM:
+        return _upload_page(uploads, _too_large(uploads)), 413
     try:
         upload = uploads.new()
         try:
-            upload.save(State(await _receive(request, upload)))
+            upload.save(State(await _receive(request, uploads, upload)))
         except BaseException:  # also when the client goes away, which is no Exception
             upload.remove()
             raise
     except NoRoom:
-        return _upload_page(FULL), 503
+        return _upload_page(uploads, FULL), 503
     except HTTPError as error:
-        return _upload_page(error.detail), error.status
+        return _upload_page(uploads, error.detail), error.status
     except OSError as error:
         log.exception("An upload cannot be kept")
-        return _upload_page(
-            f"The server cannot keep the file: {error.strerror}. Please tell its keeper."
-        ), 503
+        problem = f"The server cannot keep the file: {error.strerror}. Please tell its keeper."
+        return _upload_page(uploads, problem), 503
     uploads.start(upload, reading(store), after="new", during="reading")
     return await _shown(uploads, upload)
 
@@ -135,10 +134,14 @@ async def failed(request: Request, token: str, uploads: Uploads) -> Answer:
     return Download.of(blocks(file), MEDIA_TYPES["csv"], f"{stem or 'contacts'}-to-mend.csv")
 
 
-def _upload_page(problem: str = "") -> Template:
-    limits = {"file_limit": FILE_LIMIT, "rows_limit": ROWS_LIMIT, "limits": contact.LIMITS}
+def _upload_page(uploads: Uploads, problem: str = "") -> Template:
+    limits = {"file_limit": uploads.limits.file, "rows_limit": uploads.limits.rows, "limits": contact.LIMITS}
     limits |= {"tags_limit": contact.TAGS_LIMIT, "tag_limit": contact.TAG_LIMIT}
-    return Template(INDEX, problem=problem, here="import", too_large=TOO_LARGE, **limits)
+    return Template(INDEX, problem=problem, here="import", too_large=_too_large(uploads), **limits)
+
+
+def _too_large(uploads: Uploads) -> str:
+    return f"This file is larger than {uploads.limits.file // 1024**2} MB. Split it and import the parts."
 
 
 def _gone(request: Request) -> Answer:
@@ -159,7 +162,7 @@ def _said(state: State) -> int:
     return 100 * state.done // state.rows // 25 * 25 if state.rows else 0
 
 
-async def _receive(request: Request, upload: Upload) -> str:
+async def _receive(request: Request, uploads: Uploads, upload: Upload) -> str:
     """Write the file of a multipart form to disk as it comes; the file's name.
 
     HTTPError: 413 when it is too large, 415 and 400 for what is no such form, 422 without a file.
@@ -183,8 +186,8 @@ async def _receive(request: Request, upload: Upload) -> str:
         )  # fmt: skip
         async for chunk in replace(request, _max_request_body_size=None).stream():
             received += len(chunk)
-            if received > BODY_LIMIT:
-                raise HTTPError(413, TOO_LARGE)
+            if received > uploads.limits.file + FORM:
+                raise HTTPError(413, _too_large(uploads))
             parser.write(chunk)
         parser.finalize()
     except FormParserError:

@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from app.contacts.contact import ContactDraft
-from app.contacts.interchange import FILE_LIMIT, Column
+from app.contacts.interchange import FILE_LIMIT, ROWS_LIMIT, Column
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-UPLOADS_LIMIT = 20
 SPACE_LIMIT = 10 * FILE_LIMIT  # bytes, of all uploads together
 KEPT = 3_600  # seconds
 AT_ONCE = 2  # uploads worked on by a process: one long cell can take ten times its size in memory
@@ -108,6 +107,15 @@ class State:
             **{name: Counts(**raw[name]) for name in ("update", "fill", "result")},
         }
         return cls(**raw | parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many uploads there may be at once, and how many bytes and contacts a file may have."""
+
+    uploads: int = 20
+    file: int = FILE_LIMIT
+    rows: int = ROWS_LIMIT
 
 
 class NoRoom(Exception):
@@ -243,7 +251,11 @@ Work = Callable[[Job], State]  # the state that it ends in; Stopped passes throu
 class Uploads:
     """All uploads of a site. folder: where; None for a temporary one, which goes at the end."""
 
-    def __init__(self, folder: Path | None) -> None:
+    limits = Limits()
+
+    def __init__(self, folder: Path | None, limits: Limits | None = None) -> None:
+        if limits:
+            self.limits = limits
         self._fixed = folder
         self._folder = folder
         self._stopping = threading.Event()
@@ -277,7 +289,8 @@ class Uploads:
         with self._making:
             root = self._made()
             sizes = [file.stat().st_size for file in root.glob("*/file")]
-            if len(list(root.iterdir())) >= UPLOADS_LIMIT or sum(sizes) + FILE_LIMIT > SPACE_LIMIT:
+            is_full = len(list(root.iterdir())) >= self.limits.uploads
+            if is_full or sum(sizes) + self.limits.file > SPACE_LIMIT:
                 raise NoRoom
             upload = Upload(root / secrets.token_urlsafe(16))
             upload.folder.mkdir(mode=0o700)
@@ -294,6 +307,10 @@ class Uploads:
             return None
         upload = Upload(self._folder / token)
         return upload if (upload.folder / "state.json").is_file() else None
+
+    def all(self) -> list[Upload]:
+        """Every upload that is kept."""
+        return [Upload(folder) for folder in self._folders()]
 
     def start(self, upload: Upload, work: Work, *, after: Stage, during: Stage) -> None:
         """Work on an upload in a thread, unless it is past the stage `after` or somebody works on it."""
@@ -318,10 +335,9 @@ class Uploads:
 
     def sweep(self) -> None:
         """Remove what is older than an hour and not being worked on."""
-        for folder in self._folders():
-            upload = Upload(folder)
+        for upload in self.all():
             with suppress(OSError):
-                if folder.stat().st_mtime < time.time() - KEPT and upload.is_unlocked():
+                if upload.folder.stat().st_mtime < time.time() - KEPT and upload.is_unlocked():
                     upload.remove()
 
     def _run(self, job: Job, work: Work, lock: int) -> None:

@@ -16,6 +16,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store import ContactStore, ImportResult
 from app.web import uploads
+from app.web.uploads import Limits, Uploads
 from tests.making import ADA, ALAN, GRACE, add, draft, names
 from tests.web.browser import Answer, Browser, Htmx, Serve
 
@@ -520,7 +521,7 @@ async def test_a_file_from_another_site_is_refused(client: TestClient, store: Co
 async def test_when_too_many_files_wait_the_next_one_is_asked_to(
     plain: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "UPLOADS_LIMIT", 1)
+    monkeypatch.setattr(Uploads, "limits", Limits(uploads=1))
     await upload(plain, MIXED)
 
     answer = await upload(plain, MIXED)
