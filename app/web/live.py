@@ -16,6 +16,8 @@ import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 from chirp import HTTPError, Request, SSEEvent
 
@@ -31,11 +33,32 @@ RETRY = 1_000  # milliseconds after which a browser that lost its stream asks fo
 log = logging.getLogger(__name__)
 
 
-class Live:
-    """The event streams of this process."""
+class Log(Protocol):
+    """What a stream follows: how far a log reaches, see ContactStore."""
 
-    def __init__(self, store: ContactStore) -> None:
+    def settled(self) -> int:
+        """Up to where it is complete."""
+        ...
+
+
+class Logs(Protocol):
+    """The logs of a site on which each visitor has one of their own."""
+
+    def visitor(self) -> str:
+        """Who sends the request that is being answered; "" for those who have none."""
+        ...
+
+    def log(self, visitor: str) -> Log:
+        """What the windows of a visitor follow."""
+        ...
+
+
+class Live:
+    """The event streams of this process. logs: None where all follow the store."""
+
+    def __init__(self, store: ContactStore, logs: Logs | None = None) -> None:
         self._store = store
+        self._logs = logs
         self._of_worker = threading.local()
         self._lock = threading.Lock()
         self._interrupted: dict[str, float] = {}
@@ -45,9 +68,9 @@ class Live:
 
         browser: a name by which `interrupt` can end it. StoreUnavailable if the log cannot be read.
         """
-        watcher = self._watcher()
-        watcher.look()  # here, before the answer begins, it may still fail
-        return self._stream(watcher, watcher.settled if after is None else after, browser)
+        followed = self._watcher().followed(self._logs.visitor() if self._logs else "")
+        followed.look()  # here, before the answer begins, it may still fail
+        return self._stream(followed, followed.settled if after is None else after, browser)
 
     def interrupt(self, browser: str, seconds: float) -> None:
         """End the streams of a browser; for so long it gets no other. For app.web.lab."""
@@ -64,12 +87,16 @@ class Live:
         """Whether a browser gets no stream at the moment."""
         return self._interrupted.get(browser, 0.0) > monotonic()
 
-    async def _stream(self, watcher: _Watcher, seen: int, browser: str) -> AsyncGenerator[str]:
+    def log(self, visitor: str) -> Log:
+        """What the windows of a visitor follow."""
+        return self._logs.log(visitor) if self._logs else self._store
+
+    async def _stream(self, followed: _Followed, seen: int, browser: str) -> AsyncGenerator[str]:
         # At once, because a browser takes the stream for open when the first bytes come.
         yield SSEEvent("", "beat", str(seen), RETRY).encode()
-        with watcher.awake() as news:
+        with followed.awake() as news:
             while not (draining().is_set() or self.is_interrupted(browser)):
-                if watcher.settled == seen:
+                if followed.settled == seen:
                     news.clear()
                     try:
                         async with asyncio.timeout(BEAT):
@@ -77,44 +104,75 @@ class Live:
                     except TimeoutError:
                         yield SSEEvent("", "beat").encode()
                 else:
-                    seen = watcher.settled
+                    seen = followed.settled
                     yield SSEEvent(str(seen), "changed", str(seen)).encode()
 
     def _watcher(self) -> _Watcher:
         """That of the calling worker."""
         watcher: _Watcher | None = getattr(self._of_worker, "watcher", None)
         if watcher is None:
-            watcher = self._of_worker.watcher = _Watcher(self._store, self)
+            watcher = self._of_worker.watcher = _Watcher(self)
         return watcher
 
 
-class _Watcher:
-    """One worker's eye on the log, open while it has streams. settled: see ContactStore."""
+class _Followed:
+    """A log that streams of one worker follow. settled: see ContactStore."""
 
-    def __init__(self, store: ContactStore, live: Live) -> None:
+    def __init__(self, log: Log, watcher: _Watcher) -> None:
         self.settled = 0
-        self._store = store
-        self._live = live
+        self._log = log
+        self._watcher = watcher
         self._streams: set[asyncio.Event] = set()
-        self._watching: asyncio.Task[None] | None = None
 
     def look(self) -> None:
         """Look at the log now; news wakes the streams. StoreUnavailable if that cannot be done."""
-        before, self.settled = self.settled, self._store.settled()
+        before, self.settled = self.settled, self._log.settled()
         if self.settled != before:
-            self._wake()
+            self.wake()
 
     @contextmanager
     def awake(self) -> Iterator[asyncio.Event]:
         """An event that is set whenever there may be news, as long as the stream lasts."""
         news = asyncio.Event()
         self._streams.add(news)
+        try:
+            with self._watcher.watching():
+                yield news
+        finally:
+            self._streams.discard(news)
+
+    def wake(self) -> None:
+        """Let the streams see whether there is news."""
+        for news in self._streams:
+            news.set()
+
+
+class _Watcher:
+    """One worker's eye on the logs that its streams follow, open while there are any."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._followed: WeakValueDictionary[str, _Followed] = WeakValueDictionary()  # its streams keep one
+        self._streams = 0
+        self._watching: asyncio.Task[None] | None = None
+
+    def followed(self, visitor: str) -> _Followed:
+        """The log that a visitor's streams follow."""
+        followed = self._followed.get(visitor)
+        if followed is None:
+            followed = self._followed[visitor] = _Followed(self._live.log(visitor), self)
+        return followed
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Keep looking as long as the stream lasts."""
+        self._streams += 1
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         try:
-            yield news
+            yield
         finally:
-            self._streams.discard(news)
+            self._streams -= 1
             if not self._streams and self._watching:
                 self._watching.cancel()
                 self._watching = None
@@ -123,18 +181,15 @@ class _Watcher:
         stops = False
         while not stops:
             stops = await rest(LOOK)
-            try:
-                self.look()
-            except StoreUnavailable:
-                pass  # pages and /ready say so, and it may pass
-            except Exception:
-                log.exception("the change log could not be looked at")
-            if stops or self._live.has_interrupted:
-                self._wake()
-
-    def _wake(self) -> None:
-        for news in self._streams:
-            news.set()
+            for followed in list(self._followed.values()):
+                try:
+                    followed.look()
+                except StoreUnavailable:
+                    pass  # pages and /ready say so, and it may pass
+                except Exception:
+                    log.exception("the change log could not be looked at")
+                if stops or self._live.has_interrupted:
+                    followed.wake()
 
 
 async def stream(request: Request, live: Live) -> Streamed:
