@@ -1,5 +1,6 @@
 """create_app: the only place that knows every part of the app."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from chirp import App, AppConfig, HealthCheck
@@ -7,15 +8,17 @@ from chirp.contracts import Severity
 
 from app import routes
 from app.contacts.samples import samples
-from app.settings import Settings
+from app.settings import Settings, refuse_unfit_demo
 from app.store import ContactStore, open_store
-from app.web import rendering, view
-from app.web.errors import error_pages
+from app.store.sandbox import SandboxStore
+from app.web import rendering, sandboxes, view
+from app.web.errors import Middleware, error_pages
 from app.web.forms import method_override
 from app.web.lab import Lab, stage_faults, staged
 from app.web.lists import INDEX
 from app.web.live import Live
 from app.web.problems import api_problems
+from app.web.sandboxes import Sandboxes
 from app.web.security import (
     caching_rules,
     close_odd_paths,
@@ -26,6 +29,8 @@ from app.web.static import StaticFiles
 from app.web.streaming import send_streamed
 from app.web.uploads import Uploads
 
+Current = Callable[[], ContactStore]  # the store of the request that is being answered
+
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB. Uploads: app.web.transfer
 
@@ -35,28 +40,53 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
 
     settings: those of the environment when not given. store: a store that is open already;
     otherwise the one that the settings name is opened, migrated and, if it is new, given
-    its sample contacts. CannotOpen or BadSetting says what is wrong.
+    its sample contacts. A demo uses neither. CannotOpen or BadSetting says what is wrong.
     """
     rendering.apply_fixes()
     settings = settings or Settings.from_env()
-    store = store or open_with_samples(settings)
+    refuse_unfit_demo(settings)
     app = App(_config(settings))
-    app.provide(ContactStore, lambda: store)
     app.provide(Settings, lambda: settings)
-    uploads = Uploads(_folder_of_uploads(settings))
-    app.provide(Uploads, lambda: uploads)
-    live = Live(store)
-    app.provide(Live, lambda: live)
-    _add_middleware(app)
+    app.template_global("demo")(sandboxes.banner)
+    app.template_global("owner_of_contacts")(sandboxes.owner_of_contacts)
     app.template_global("has_lab")(lambda: settings.can_stage)
+    if settings.demo:
+        store, uploads, current = _add_demo(app, settings)
+    else:
+        store = store or open_with_samples(settings)
+        uploads, current = _add_store(app, settings, store)
     if settings.can_stage:
-        _add_lab(app, store)
+        _add_lab(app, current)
     _explain_to_check(app)
     _add_lifecycle(app, store, uploads)
     routes.register(app)
     # Freezing here and not at the first request: a mistake in a route stops the start.
     app.freeze()
     return app
+
+
+def _add_store(app: App, settings: Settings, store: ContactStore) -> tuple[Uploads, Current]:
+    """One store for everyone."""
+    uploads, live = Uploads(_folder_of_uploads(settings)), Live(store)
+    app.provide(ContactStore, lambda: store)
+    app.provide(Uploads, lambda: uploads)
+    app.provide(Live, lambda: live)
+    _add_middleware(app)
+    return uploads, lambda: store
+
+
+def _add_demo(app: App, settings: Settings) -> tuple[ContactStore, Uploads, Current]:
+    """A store for each visitor, see app.web.sandboxes. The one that is returned has the samples of all."""
+    first = SandboxStore()
+    first.import_many(samples(settings.sample), kind="sample")
+    demo = Sandboxes(first, lambda: SandboxStore(first))
+    uploads, live = Uploads(None, sandboxes.UPLOADS), Live(first, demo)
+    app.provide(ContactStore, demo.store)
+    app.provide(Uploads, lambda: demo.uploads(uploads))
+    app.provide(Live, lambda: live)
+    _add_middleware(app, sandboxes.visitors(demo, secure=settings.tls_cert != ""))
+    routes.register_demo(app)
+    return first, uploads, demo.store
 
 
 def open_with_samples(settings: Settings) -> ContactStore:
@@ -87,8 +117,8 @@ def _config(settings: Settings) -> AppConfig:
     )
 
 
-def _add_middleware(app: App) -> None:
-    """The chain, outermost first."""
+def _add_middleware(app: App, *visitors: Middleware) -> None:
+    """The chain, outermost first. visitors: who knows them, in a demo."""
     static = StaticFiles(ROOT / "static")
     app.template_global("static")(static.url)
     for function in view.GLOBALS:
@@ -96,6 +126,7 @@ def _add_middleware(app: App) -> None:
     for middleware in (
         caching_rules,
         static,
+        *visitors,
         error_pages(app),
         api_problems,
         close_odd_paths,
@@ -108,12 +139,12 @@ def _add_middleware(app: App) -> None:
         app.error(status)(refuse_before_middleware)
 
 
-def _add_lab(app: App, store: ContactStore) -> None:
-    """What lets a person cause trouble, see app.web.lab."""
+def _add_lab(app: App, current: Current) -> None:
+    """What lets a person cause trouble, see app.web.lab. current: the store of the present request."""
     lab = Lab()
     app.provide(Lab, lambda: lab)
-    app.provide(ContactStore, lambda: staged(store))
-    app.add_middleware(stage_faults(lab, store))
+    app.provide(ContactStore, lambda: staged(current()))
+    app.add_middleware(stage_faults(lab, current))
     routes.register_lab(app)
 
 

@@ -2,7 +2,20 @@
 
 from chirp import App
 
-from app.web import api, api_docs, bulk, contacts, dashboard, duplicates, hello, lab, live, transfer, undo
+from app.web import (
+    api,
+    api_docs,
+    bulk,
+    contacts,
+    dashboard,
+    duplicates,
+    hello,
+    lab,
+    live,
+    sandboxes,
+    transfer,
+    undo,
+)
 
 
 def register(app: App) -> None:
@@ -60,3 +73,8 @@ def register_lab(app: App) -> None:
     """Register the failure lab, where the settings allow it."""
     app.route("/lab", methods=["GET"])(lab.index)
     app.route("/lab/{fault}", methods=["POST"])(lab.start)
+
+
+def register_demo(app: App) -> None:
+    """Register what only a demo has."""
+    app.route(sandboxes.RESET, methods=["POST"])(sandboxes.reset)

@@ -36,7 +36,7 @@ from pounce.protocols.h1 import H1Protocol
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
-from app.settings import BadSetting, Settings
+from app.settings import BadSetting, Settings, refuse_unfit_demo
 from app.web.draining import draining
 from app.web.gate import App, add_security_headers, check_host, refuse, security_headers
 
@@ -73,6 +73,7 @@ def serve(settings: Settings) -> None:
     # Imported before the question below: one extension module can turn the GIL on.
     from app.main import create_app
 
+    refuse_unfit_demo(settings, in_processes=runs_in_processes(settings))
     if settings.store == "memory:" and runs_in_processes(settings):
         raise BadSetting(
             f"CONTACTS_STORE is memory: and CONTACTS_WORKERS is {settings.workers}, but this Python has a "
@@ -133,10 +134,11 @@ def summary(settings: Settings) -> str:
     """One line for the start of the log."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     kind = ("process", "processes") if runs_in_processes(settings) else ("thread", "threads")
+    kept = "a demo with contacts in memory for each visitor" if settings.demo else f"store {settings.store}"
     python = ".".join(map(str, sys.version_info[:3]))
     gil = "with GIL" if sys._is_gil_enabled() else "without GIL"
     return (
-        f"Contacts at http://{host}:{settings.port}, store {settings.store}, "
+        f"Contacts at http://{host}:{settings.port}, {kept}, "
         f"{settings.workers} worker {kind[settings.workers > 1]}, Python {python} {gil}"
     )
 

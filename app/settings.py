@@ -8,6 +8,8 @@ from typing import Literal, cast, get_args
 Env = Literal["development", "production"]
 Auth = Literal["none", "password"]
 
+DEMO_SAMPLE = 250  # sample contacts of a demo at most: half of what a visitor may have
+
 
 class BadSetting(ValueError):
     """A setting cannot be used; the text names the variable and says what to write."""
@@ -73,6 +75,28 @@ class Settings:
             tls_cert=environ.get("CONTACTS_TLS_CERT", ""),
             tls_key=environ.get("CONTACTS_TLS_KEY", ""),
             metrics_token=environ.get("CONTACTS_METRICS_TOKEN", ""),
+        )
+
+
+def refuse_unfit_demo(settings: Settings, *, in_processes: bool = False) -> None:
+    """BadSetting for a demo that cannot be what it says. in_processes: workers that share no memory."""
+    if not settings.demo:
+        return
+    if settings.auth != "none":
+        raise BadSetting(
+            "CONTACTS_DEMO is 1 and CONTACTS_AUTH is password, but a demo is for whoever comes, "
+            "each with contacts of their own. Set one of the two."
+        )
+    if settings.sample > DEMO_SAMPLE:
+        raise BadSetting(
+            f"CONTACTS_SAMPLE is {settings.sample}, but each visitor of a demo has room for few contacts. "
+            f"Write a whole number from 0 to {DEMO_SAMPLE}."
+        )
+    if in_processes:
+        raise BadSetting(
+            f"CONTACTS_DEMO is 1 and CONTACTS_WORKERS is {settings.workers}, but this Python has a GIL, so "
+            "every worker would be a process with visitors of its own. "
+            "Set CONTACTS_WORKERS=1, or run Python 3.14t."
         )
 
 

@@ -113,6 +113,9 @@ if (told) {
   toast(message, { undo: $("form", told).getAttribute("action") });
   setTimeout(() => say(`${message}.`), 100); // a live region is silent about what it held from the start
 }
+// What a page says beside, such as that a demo has started again.
+const beside = $("[data-say]")?.textContent;
+if (beside) setTimeout(() => say(beside), 100);
 const address = new URL(location);
 if (address.searchParams.has("done")) {
   address.searchParams.delete("done");

@@ -23,6 +23,8 @@ class StoreError(Exception):
     StoreError
         CannotOpen         at start-up: the store cannot be used at all
         StoreUnavailable   while running: this call failed and changed nothing
+            StoreRefused       though all is well: a person has to do something else first
+                StoreFull          there is no room for it
     """
 
 
@@ -32,6 +34,14 @@ class CannotOpen(StoreError):
 
 class StoreUnavailable(StoreError):
     """One call failed and left nothing behind: disk full, locked, read-only, damaged, closed."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The store is well and does not take this call; the text says what to do first."""
+
+
+class StoreFull(StoreRefused):
+    """The store holds as much as it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,10 @@ class ImportResult:
     updated: int
     skipped: int
     failed: tuple[RowError, ...]
+
+
+# The methods of a store that may change contacts.
+WRITES = frozenset({"add", "update", "delete", "tag", "merge", "undo", "import_many"})
 
 
 class ContactStore(Protocol):

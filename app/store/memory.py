@@ -47,7 +47,7 @@ _PROGRESS_EVERY = 250
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
+class Snapshot:
     """Everything the store knows at one moment.
 
     entries: by id. emails: email key to id. log: every change, so the one with seq n is at n - 1.
@@ -105,7 +105,7 @@ class _Snapshot:
         start = batch.first.seq - 1
         return self.log[start : start + batch.size]
 
-    def after(self, edits: Iterable[Edit], kind: Kind, at: datetime, undoes: int | None = None) -> _Snapshot:
+    def after(self, edits: Iterable[Edit], kind: Kind, at: datetime, undoes: int | None = None) -> Snapshot:
         """The snapshot that a batch of edits, at least one, makes of this one."""
         entries, emails, log = dict(self.entries), dict(self.emails), list(self.log)
         batch_id = len(self.batches) + 1
@@ -127,14 +127,14 @@ class _Snapshot:
         if undoes is not None:
             batches[undoes] = replace(batches[undoes], undone_by=batch_id)
         last_id = max(self.last_id, max(change.contact_id for change in made))
-        return _Snapshot(entries, emails, tuple(log), batches, last_id)
+        return Snapshot(entries, emails, tuple(log), batches, last_id)
 
 
 class MemoryStore:
     """Contacts in memory. The contract is that of app.store.ContactStore."""
 
     def __init__(self) -> None:
-        self._snapshot: _Snapshot | None = _Snapshot()
+        self._snapshot: Snapshot | None = Snapshot()
         self._writing = threading.Lock()
         self._importing = threading.Lock()
 
@@ -371,12 +371,12 @@ class MemoryStore:
         with self._writing:
             self._snapshot = None
 
-    def _now(self) -> _Snapshot:
+    def _now(self) -> Snapshot:
         if (snapshot := self._snapshot) is None:
             raise StoreUnavailable("The address book is closed.")
         return snapshot
 
-    def _commit(self, snapshot: _Snapshot) -> Batch:
+    def _commit(self, snapshot: Snapshot) -> Batch:
         self._snapshot = snapshot
         return snapshot.batches[len(snapshot.batches)]
 
@@ -417,13 +417,13 @@ def _start(found: Sequence[Entry], query: ListQuery) -> int:
     return len(found) - bisect_left(ascending, query.after, key=_place_in(query.sort))
 
 
-def _known(snapshot: _Snapshot, contact_ids: Iterable[int]) -> Iterator[Contact]:
+def _known(snapshot: Snapshot, contact_ids: Iterable[int]) -> Iterator[Contact]:
     """The contacts that exist, once each, in the order given."""
     contacts = (snapshot.contact(contact_id) for contact_id in dict.fromkeys(contact_ids))
     return (contact for contact in contacts if contact)
 
 
-def _undo(snapshot: _Snapshot, batch_id: int, at: datetime) -> tuple[UndoPlan, list[Edit]]:
+def _undo(snapshot: Snapshot, batch_id: int, at: datetime) -> tuple[UndoPlan, list[Edit]]:
     """What undoing a batch does, and the edits that do it."""
     batch = snapshot.batches.get(batch_id)
     if batch is None:
@@ -437,7 +437,7 @@ def _undo(snapshot: _Snapshot, batch_id: int, at: datetime) -> tuple[UndoPlan, l
 class _Present:
     """The snapshot as app.store.edits.Present wants it. changes: those of the batch, by contact."""
 
-    def __init__(self, snapshot: _Snapshot, changes: Mapping[int, Change]) -> None:
+    def __init__(self, snapshot: Snapshot, changes: Mapping[int, Change]) -> None:
         self.contact = snapshot.contact
         self.with_email = snapshot.with_email
         self._changes = changes
@@ -464,7 +464,7 @@ def _prepare(read: Sequence[CleanRow | RowError], progress: Callable[[int], obje
 
 
 def _plan(
-    snapshot: _Snapshot,
+    snapshot: Snapshot,
     read: Sequence[CleanRow | RowError],
     rows: Sequence[ImportRow],
     on_duplicate: OnDuplicate,

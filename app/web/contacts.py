@@ -20,6 +20,7 @@ from app.contacts.contact import (
 )
 from app.store import ContactStore, StoreUnavailable
 from app.web.editor import Conflict, Form
+from app.web.errors import explain
 from app.web.forms import read_form
 from app.web.lists import (
     INDEX,
@@ -250,6 +251,6 @@ def _in_conflict(store: ContactStore, editor: Form, conflict: EditConflict) -> F
 def _trouble(error: Exception) -> tuple[int, str]:
     """Status and message for a form that could not be saved through no fault of its own."""
     if isinstance(error, StoreUnavailable):
-        return 503, str(error)
+        return explain(error)[0], str(error)
     log.error("a contact could not be saved", exc_info=error)
     return 500, OUR_FAULT

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 from chirp import HTTPError, Page, Request
 from chirp.http.forms import FormData
@@ -19,6 +20,7 @@ from app.contacts.listing import ListQuery
 from app.contacts.merging import essence, same_tags, suggested, with_the_rest
 from app.store import ContactStore, StoreUnavailable
 from app.web.editor import LABELS, text_of
+from app.web.errors import explain
 from app.web.forms import read_form
 from app.web.lists import Answer, changed, current_list, message_to_show, see_other, shown_once, whole
 from app.web.threads import on_thread
@@ -136,7 +138,7 @@ async def merge(request: Request, store: ContactStore) -> Answer:
         form = replace(form, contacts=contacts, draft=draft, news=_news(store, contacts, versions))
         return _show(request, form.checked(), 409)
     except StoreUnavailable as unavailable:
-        return _show(request, replace(form, problem=str(unavailable)), 503)
+        return _show(request, replace(form, problem=str(unavailable)), explain(unavailable)[0])
     return _leave(request, store, batch, back)
 
 
@@ -161,11 +163,12 @@ class _Finder:
 
     def __init__(self) -> None:
         self._searching = threading.Lock()
-        self._latest: tuple[object, Sequence[Group]] = (None, ())
+        # By store, and gone with it: a demo has many.
+        self._latest: WeakKeyDictionary[ContactStore, tuple[object, Sequence[Group]]] = WeakKeyDictionary()
 
     def known(self, store: ContactStore) -> Sequence[Group] | None:
         """The duplicates of the store as it is, if they have been found already."""
-        state, groups = self._latest
+        state, groups = self._latest.get(store, (None, ()))
         return groups if state == _state(store) else None
 
     def find(self, store: ContactStore) -> Sequence[Group]:
@@ -175,7 +178,7 @@ class _Finder:
             if groups is None:
                 state = _state(store)  # first: what changes from here on will be sought again
                 groups = find(store.export(ListQuery()))
-                self._latest = (state, groups)
+                self._latest[store] = (state, groups)
             return groups
 
 
@@ -184,7 +187,7 @@ _finder = _Finder()
 
 def _state(store: ContactStore) -> object:
     """What differs whenever any contact does; the newest batch tells a restored backup from its original."""
-    return store, store.last_change(), store.batches(1)
+    return store.last_change(), store.batches(1)
 
 
 def _values(contacts: Sequence[Contact], name: str) -> Sequence[str]:

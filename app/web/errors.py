@@ -15,7 +15,7 @@ from chirp.middleware.protocol import AnyResponse, Next
 from chirp.server.terminal_errors import log_error
 
 from app.contacts.contact import EditConflict, InvalidContact, NoSuchBatch, NoSuchContact
-from app.store import StoreUnavailable
+from app.store import StoreFull, StoreRefused, StoreUnavailable
 
 Middleware = Callable[[Request, Next], Awaitable[AnyResponse]]
 
@@ -49,6 +49,10 @@ def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 409, "A contact has changed meanwhile. Please look at it again.", {}
         case InvalidContact(errors=errors):
             return 409, "This cannot be done: " + " ".join(errors.values()), {}
+        case StoreFull():
+            return 422, str(error), {}
+        case StoreRefused():
+            return 409, str(error), {}
         case StoreUnavailable():
             return 503, str(error), {"Retry-After": "5"}
         case HTTPError(status=404, headers=headers):
@@ -68,9 +72,13 @@ def _page(app: App, status: int, message: str) -> Response:
 
 def _fragment(message: str) -> Response:
     """Nothing to swap, so whatever is on the page stays; the message comes as the event `problem`."""
-    event = {"problem": {"target": "body", "message": message}}
     return (
         Response("", render_intent="fragment")
         .with_header("HX-Reswap", "none")
-        .with_header("HX-Trigger", json.dumps(event))
+        .with_header("HX-Trigger", problem_event(message))
     )
+
+
+def problem_event(message: str) -> str:
+    """What HX-Trigger says to have app.js tell a message."""
+    return json.dumps({"problem": {"target": "body", "message": message}})

@@ -19,7 +19,7 @@ from chirp.middleware.protocol import AnyResponse, Next
 
 from app.contacts.contact import ContactDraft, ContactError
 from app.contacts.listing import ListQuery
-from app.store import ContactStore, StoreUnavailable
+from app.store import WRITES, ContactStore, StoreUnavailable
 from app.web.errors import Middleware
 from app.web.lists import Answer, see_other, whole
 from app.web.live import Live
@@ -33,7 +33,6 @@ LOST = 2.0  # seconds that a connection stays lost: browsers repeat at once what
 INTERRUPTED = 6.0  # seconds without an event stream
 THEIRS = ("Changed in the lab", "Changed in the lab again")  # companies that "someone else" writes
 READS = ("/contacts/check", "/contacts/export")  # the POSTs that write nothing
-WRITES = frozenset({"add", "update", "delete", "tag", "merge", "undo", "import_many"})  # of a store
 
 
 class Lab:
@@ -93,8 +92,11 @@ async def start(request: Request, fault: str, store: ContactStore, lab: Lab, liv
     return see_other(f"/contacts/{first[0].id}/edit" if fault == "conflict" else "/contacts/new")
 
 
-def stage_faults(lab: Lab, store: ContactStore) -> Middleware:
-    """The middleware that lets faults happen, innermost: what it causes, all others answer as ever."""
+def stage_faults(lab: Lab, current: Callable[[], ContactStore]) -> Middleware:
+    """The middleware that lets faults happen, innermost: what it causes, all others answer as ever.
+
+    current: the store of the request that is being answered.
+    """
 
     async def middleware(request: Request, next: Next) -> AnyResponse:
         browser, path = request.cookies.get(COOKIE, ""), request.path.rstrip("/")
@@ -104,7 +106,7 @@ def stage_faults(lab: Lab, store: ContactStore) -> Middleware:
                 raise asyncio.CancelledError  # Pounce closes the connection, without an answer
             contact_id = whole(path.removeprefix("/contacts/"))
             if request.method == "PUT" and contact_id and lab.strikes(browser, "conflict"):
-                _change(store, contact_id)
+                _change(current(), contact_id)
             g.store_fails = lab.strikes(browser, "save-error")
         return await next(request)
 

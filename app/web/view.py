@@ -35,15 +35,17 @@ def link(path: str, query: ListQuery, **changes: object) -> str:
     return f"{path}?{text}" if text else path
 
 
-def row_key(contact: Contact, when: str, behind: str, wanted: tuple[str, ...], focus: bool) -> str:
+def row_key(
+    contact: Contact, when: str, behind: str, wanted: tuple[str, ...], focus: bool, owner: str = ""
+) -> str:
     """What a rendered row is remembered by: the version of its contact, and all else that it shows.
 
     when: how long ago it changed. behind: the list's query, in its links. wanted: what was searched, which
     the query says, too; a row whose editor was left has none. The time of the change tells versions of
-    the same number apart, which another database has.
+    the same number apart, which another database has. owner: in a demo, whose contact it is.
     """
     changed = contact.updated_at.timestamp()
-    return f"row {contact.id} {contact.version} {changed} {when} {len(wanted)} {focus} {behind}"
+    return f"row {contact.id} {contact.version} {changed} {when} {len(wanted)} {focus} {owner} {behind}"
 
 
 @lru_cache(NAMES)
@@ -143,9 +145,12 @@ def chips(tags: Sequence[tuple[str, int]], query: ListQuery) -> tuple[list[Chip]
     return shown, rest
 
 
-def chips_key(tags: Sequence[tuple[str, int]], query: ListQuery) -> str:
-    """What the rendered chips are remembered by: every tag with its number, and the list they narrow."""
-    return f"chips {hash(tuple(tags))} {query.url_query(after=None)}"
+def chips_key(tags: Sequence[tuple[str, int]], query: ListQuery, owner: str = "") -> str:
+    """What the rendered chips are remembered by: every tag with its number, and the list they narrow.
+
+    owner: in a demo, whose tags they are.
+    """
+    return f"chips {hash(tuple(tags))} {owner} {query.url_query(after=None)}"
 
 
 def only_label(query: ListQuery) -> str:

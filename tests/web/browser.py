@@ -138,9 +138,10 @@ class Browser:
         if method == "POST":
             headers["content-type"] = content_type
         answer = Answer.of(await self._client.request(method, decoded(url), headers=headers, body=body), via)
-        if cookie := answer.header("Set-Cookie"):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self._cookies[name] = value
+        for header, cookie in answer.headers:
+            if header.lower() == "set-cookie":
+                name, _, value = cookie.partition(";")[0].partition("=")
+                self._cookies[name] = value
         if answer.status == 303:
             return await self._go("GET", answer.header("Location"), via=answer.header("Location"))
         self.url = url
