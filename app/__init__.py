@@ -9,6 +9,7 @@ The rooms of the house, each importing only from those above it:
     routes      the URL table
     main        create_app(settings): joins the parts
     server      how Pounce runs the app
+    users       the commands about those who sign in
     __main__    the command line
 
 `tests/test_architecture.py` keeps these arrows.

@@ -30,6 +30,7 @@ from app.contacts.listing import ListQuery
 from app.contacts.samples import samples
 from app.settings import BadSetting, Settings
 from app.store import ContactStore, ImportResult, OnDuplicate, StoreError, open_store
+from app.users import users
 
 SOME_FAILED = 3
 STEPS = 10  # lines that tell of progress where there is no terminal to draw a bar on
@@ -38,6 +39,9 @@ STEPS = 10  # lines that tell of progress where there is no terminal to draw a b
 @click.group(help=__doc__)
 def cli() -> None:
     """Collect the commands."""
+
+
+cli.add_command(users)
 
 
 @cli.command()

@@ -13,6 +13,11 @@ from typing import Literal, Protocol
 from app.contacts.changes import Batch, Change, Kind, UndoPlan
 from app.contacts.contact import Contact, ContactDraft
 from app.contacts.listing import ContactPage, ListQuery, Ranked, Statistics
+from app.store.accounts import AccountError as AccountError
+from app.store.accounts import Accounts as Accounts
+from app.store.accounts import NoSuchUser as NoSuchUser
+from app.store.accounts import Session as Session
+from app.store.accounts import User as User
 
 OnDuplicate = Literal["skip", "update", "fill"]
 
@@ -270,6 +275,10 @@ class ContactStore(Protocol):
         Companies are the same without regard to case and accents, and spelled as the oldest
         contact has it. A domain is in small letters. Contacts that have none are left out.
         """
+        ...
+
+    def accounts(self) -> Accounts:
+        """Who may sign in, in the same database; CannotOpen from a store that could not keep them."""
         ...
 
     def check(self) -> None:

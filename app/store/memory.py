@@ -39,7 +39,7 @@ from app.contacts.listing import (
     terms,
     weeks_until,
 )
-from app.store import ImportResult, OnDuplicate, RowError, StoreUnavailable
+from app.store import Accounts, CannotOpen, ImportResult, OnDuplicate, RowError, StoreUnavailable
 from app.store.edits import CleanRow, Edit, Import, ImportRow, Undoing, refuse_stale, removed, retagged
 from app.store.entry import Entry, tag_key
 
@@ -357,6 +357,12 @@ class MemoryStore:
         return plan.result(None)
 
     # --- running
+
+    def accounts(self) -> Accounts:
+        raise CannotOpen(
+            "CONTACTS_AUTH is password and CONTACTS_STORE is memory:, which no other command can reach, so "
+            "nobody could be made a user. Use sqlite:///contacts.db."
+        )
 
     def check(self) -> None:
         self._now()

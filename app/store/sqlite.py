@@ -55,6 +55,7 @@ from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, remo
 from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
 from app.store.migrations import migrate
 from app.store.spool import Drafts, Spool, ahead
+from app.store.sqlite_accounts import SQLiteAccounts
 from app.store.turns import Turns
 
 if sys.platform != "win32":
@@ -515,6 +516,9 @@ class SQLiteStore:
         return plan.result(None)
 
     # --- running
+
+    def accounts(self) -> SQLiteAccounts:
+        return SQLiteAccounts(self)
 
     def check(self) -> None:
         self._refuse_if_lost()

@@ -1,0 +1,130 @@
+"""Passwords and tokens: their rules, and what is kept instead of them."""
+
+import asyncio
+import hmac
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from chirp import HTTPError
+
+from app.settings import BadSetting
+from app.store import AccountError
+
+SECRET = 32  # characters that the secret has at least
+SHORTEST, LONGEST = 12, 256  # characters of a password
+NAME_LIMIT = 60  # characters of a user's name
+AT_ONCE = 2  # passwords that are hashed at the same time: each takes 64 MB and four threads
+WAITING = 24  # that may wait for their turn: some seconds
+
+BUSY = "Too many people are signing in at this moment. Please try again in a few seconds."
+MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+
+class Keys:
+    """Makes keyed hashes, which tell those who read the database nothing."""
+
+    def __init__(self, secret: str) -> None:
+        """BadSetting for a secret that could be guessed."""
+        if len(secret) < SECRET:
+            raise BadSetting(
+                f"CONTACTS_SECRET keys the sessions and tokens of sign-in: set it to {SECRET} characters or "
+                f"more that nobody can guess, and keep it. To make one: {MAKE_ONE}"
+            )
+        self._secret = secret.encode()
+
+    def key(self, purpose: str, text: str) -> bytes:
+        """32 bytes that only this secret makes of a text, and only for this purpose."""
+        return hmac.digest(self._secret, f"{purpose}\0{text}".encode(errors="replace"), "sha256")
+
+    def code(self, purpose: str, text: str) -> str:
+        """The same as a form or cookie can hold."""
+        return self.key(purpose, text).hex()
+
+    def is_code(self, given: str, purpose: str, text: str) -> bool:
+        """Whether somebody who gives this code had it from us."""
+        return hmac.compare_digest(given.encode(errors="replace"), self.code(purpose, text).encode())
+
+
+def new_token() -> str:
+    """256 bits that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def normal(text: str) -> str:
+    """A name or password without what differs between keyboards: one form of each letter (NFKC)."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def clean_name(text: str) -> str:
+    """A user's name as it is kept; AccountError says what is wrong with it."""
+    name = " ".join(normal(text).split())
+    if not name or len(name) > NAME_LIMIT or not name.isprintable():
+        raise AccountError(f"A name has 1 to {NAME_LIMIT} letters, digits, signs or blanks.")
+    return name
+
+
+def password_problem(password: str, name: str) -> str:
+    """What is wrong with a new password, in a sentence; "" for nothing."""
+    password = normal(password)
+    if len(password) < SHORTEST:
+        return f"Use at least {SHORTEST} characters. A few words that do not belong together are fine."
+    if len(password) > LONGEST or not password.isprintable():
+        return f"Use at most {LONGEST} letters, digits, signs and blanks."
+    if password.casefold() == name.casefold():
+        return "Use a password that is not the name."
+    return ""
+
+
+class Passwords:
+    """Hashes passwords with argon2id, a few at a time and on threads of their own.
+
+    Its methods take a fifth of a second. Call them `on_thread`.
+    """
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password")
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    async def on_thread[T](self, work: Callable[[], T]) -> T:
+        """Do the work when its turn comes, while the worker goes on; HTTPError 503 if too many wait."""
+        with self._lock:
+            if self._waiting >= WAITING:
+                raise HTTPError(503, BUSY, headers=(("Retry-After", "5"),))
+            self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def hash(self, password: str) -> str:
+        """The hash to keep of a password."""
+        return self._hasher.hash(normal(password))
+
+    def verify(self, kept: str | None, password: str) -> bool:
+        """Whether a password is the one that this hash was kept of.
+
+        kept: None for a user that there is not, which takes as long.
+        """
+        nobodys = self._nobodys
+        try:
+            right = self._hasher.verify(kept or nobodys, normal(password[:LONGEST]))
+        except VerificationError, InvalidHashError:
+            return False
+        return right and kept is not None
+
+    def is_outdated(self, kept: str) -> bool:
+        """Whether a hash was made with other parameters than hashes are now."""
+        return self._hasher.check_needs_rehash(kept)
+
+    @cached_property
+    def _nobodys(self) -> str:
+        return self._hasher.hash(new_token())
