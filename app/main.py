@@ -1,19 +1,24 @@
 """create_app: the only place that knows every part of the app."""
 
+import logging
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from chirp import App, AppConfig, HealthCheck
 from chirp.contracts import Severity
 
 from app import routes
+from app.contacts.contact import now
 from app.contacts.samples import samples
 from app.settings import Settings, refuse_unfit_demo
 from app.store import ContactStore, open_store
 from app.store.sandbox import SandboxStore
 from app.web import rendering, sandboxes, view
+from app.web.credentials import Keys, Passwords
 from app.web.errors import Middleware, error_pages
 from app.web.forms import method_override
+from app.web.gate import Gate, mark_forms, visitor
 from app.web.lab import Lab, stage_faults, staged
 from app.web.lists import INDEX
 from app.web.live import Live
@@ -34,13 +39,22 @@ Current = Callable[[], ContactStore]  # the store of the request that is being a
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB. Uploads: app.web.transfer
 
+log = logging.getLogger(__name__)
 
-def create_app(settings: Settings | None = None, store: ContactStore | None = None) -> App:
+
+def create_app(
+    settings: Settings | None = None,
+    store: ContactStore | None = None,
+    *,
+    passwords: Passwords | None = None,
+    clock: Callable[[], datetime] = now,
+) -> App:
     """The app, frozen and ready to serve.
 
     settings: those of the environment when not given. store: a store that is open already;
     otherwise the one that the settings name is opened, migrated and, if it is new, given
-    its sample contacts. A demo uses neither. CannotOpen or BadSetting says what is wrong.
+    its sample contacts. A demo uses neither. passwords, clock: how sign-in hashes and tells
+    the time. CannotOpen or BadSetting says what is wrong.
     """
     rendering.apply_fixes()
     settings = settings or Settings.from_env()
@@ -53,8 +67,12 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
     if settings.demo:
         store, uploads, current = _add_demo(app, settings)
     else:
-        store = store or open_with_samples(settings)
-        uploads, current = _add_store(app, settings, store)
+        store, gate = store or open_with_samples(settings), None
+        if settings.auth == "password":
+            gate = Gate(app, store.accounts(), Keys(settings.secret), clock)
+            _add_sign_in(app, gate, passwords or Passwords())
+            store.close_worker()  # as in open_with_samples
+        uploads, current = _add_store(app, settings, store, gate)
     if settings.can_stage:
         _add_lab(app, current)
     _explain_to_check(app)
@@ -65,13 +83,15 @@ def create_app(settings: Settings | None = None, store: ContactStore | None = No
     return app
 
 
-def _add_store(app: App, settings: Settings, store: ContactStore) -> tuple[Uploads, Current]:
-    """One store for everyone."""
+def _add_store(
+    app: App, settings: Settings, store: ContactStore, gate: Gate | None
+) -> tuple[Uploads, Current]:
+    """One store for everyone. gate: asks who that is; None lets everyone in."""
     uploads, live = Uploads(_folder_of_uploads(settings)), Live(store)
     app.provide(ContactStore, lambda: store)
     app.provide(Uploads, lambda: uploads)
     app.provide(Live, lambda: live)
-    _add_middleware(app)
+    _add_middleware(app, gate=gate)
     return uploads, lambda: store
 
 
@@ -117,20 +137,31 @@ def _config(settings: Settings) -> AppConfig:
     )
 
 
-def _add_middleware(app: App, *visitors: Middleware) -> None:
-    """The chain, outermost first. visitors: who knows them, in a demo."""
+def _add_sign_in(app: App, gate: Gate, passwords: Passwords) -> None:
+    """What lets people through the gate."""
+    if not gate.accounts.users():
+        log.warning("nobody can sign in yet: make a user with `python -m app user add NAME`")
+    app.provide(Gate, lambda: gate)
+    app.provide(Passwords, lambda: passwords)
+    routes.register_sign_in(app)
+
+
+def _add_middleware(app: App, *visitors: Middleware, gate: Gate | None = None) -> None:
+    """The chain, outermost first. visitors: who knows them, in a demo. gate: None lets everyone in."""
     static = StaticFiles(ROOT / "static")
     app.template_global("static")(static.url)
-    for function in view.GLOBALS:
+    for function in (*view.GLOBALS, visitor):
         app.template_global(function.__name__)(function)
     for middleware in (
         caching_rules,
         static,
         *visitors,
+        *([mark_forms] if gate else []),
         error_pages(app),
         api_problems,
         close_odd_paths,
         refuse_cross_site_writes,
+        *([gate] if gate else []),
         method_override,
         send_streamed,
     ):
@@ -151,11 +182,12 @@ def _add_lab(app: App, current: Current) -> None:
 def _explain_to_check(app: App) -> None:
     """Tell `chirp check` what it cannot see; tests/ prove each point instead."""
     app.declare_template("error.html")  # rendered by error_pages, not by a handler
-    app.declare_template("lab.html")  # of routes that are not always there
+    for template in ("lab.html", "sign_in.html", "account.html", "signed_out.html"):
+        app.declare_template(template)  # of routes that are not always there
     app.declare_template(INDEX)  # it looks for names in the module of the handler only
     # It takes every form for an htmx request that inherits the target of a layout of its own.
     app.override_contract_severity("swap_safety", Severity.INFO)
-    # It looks for its own middleware; app.web.gate takes its place.
+    # It looks for its own middleware; app.web.headers takes its place.
     app.override_contract_severity("security_stack", Severity.INFO)
 
 

@@ -13,6 +13,7 @@ from app.web import (
     lab,
     live,
     sandboxes,
+    sign_in,
     transfer,
     undo,
 )
@@ -78,3 +79,12 @@ def register_lab(app: App) -> None:
 def register_demo(app: App) -> None:
     """Register what only a demo has."""
     app.route(sandboxes.RESET, methods=["POST"])(sandboxes.reset)
+
+
+def register_sign_in(app: App) -> None:
+    """Register where one signs in and out, where the settings ask for it."""
+    app.route("/sign-in", methods=["GET"])(sign_in.new)
+    app.route("/sign-in", methods=["POST"])(sign_in.create)
+    app.route("/sign-out", methods=["POST"])(sign_in.delete)
+    app.route("/account", methods=["GET"])(sign_in.account)
+    app.route("/account", methods=["POST"])(sign_in.change_password)

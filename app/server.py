@@ -38,7 +38,8 @@ from pounce.worker import Worker
 
 from app.settings import BadSetting, Settings, refuse_unfit_demo
 from app.web.draining import draining
-from app.web.gate import App, add_security_headers, check_host, refuse, security_headers
+from app.web.headers import App, add_security_headers, check_host, refuse, security_headers
+from app.web.transport import scheme
 
 if sys.platform != "win32":
     import resource
@@ -197,7 +198,7 @@ class BodyCutShort(BaseException):
 def asgi(app: App, settings: Settings) -> ASGIApp:
     """The app as Pounce should see it: told when its worker stops, and never given half a body.
 
-    Around it is app.web.gate, so that every answer has the security headers.
+    Around it is app.web.headers, so that every answer has the security headers.
     """
     app = check_host(app, settings)
 
@@ -216,6 +217,7 @@ def asgi(app: App, settings: Settings) -> ASGIApp:
 
 async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """One request and its answer; 400 when the request breaks off."""
+    scheme.set(scope["scheme"])
     body, answer = _Body(scope, receive), _Answer(send)
     try:
         await app(scope, body.receive, answer.send)

@@ -13,9 +13,12 @@ const isTable = (element) => element?.id === "contact-table";
 const isCheck = (element) => element?.getAttribute?.("hx-post") === "/contacts/check";
 const isMore = (element) => Boolean(element?.closest("#more"));
 
-// The element whose answer is being read.
-let sender = null;
-on("htmx:beforeOnLoad", ({ detail }) => (sender = detail.elt));
+// The element whose answer is being read, and whether that says that nobody is signed in.
+let sender = null, isSignedOut = false;
+on("htmx:beforeOnLoad", ({ detail }) => {
+  sender = detail.elt;
+  isSignedOut = detail.xhr.status === 401;
+});
 
 // ---- Messages: the server's events become toasts, and are said to screen readers --------------
 
@@ -64,21 +67,22 @@ on("contactCreated contactUpdated contactDeleted contactsImported", ({ detail })
   });
 });
 on("problem", ({ detail }) => {
-  const element = sender;
-  afterSwap(() => trouble(element, detail.message));
+  const element = sender, offer = isSignedOut;
+  afterSwap(() => trouble(element, detail.message, offer));
 });
 
 // Trouble with a form is told in the form, which offers to try again; any other in a message.
-function trouble(element, message) {
+function trouble(element, message, offerSignIn = false) {
   if (isCheck(element)) return;
   $("#question").close(); // it would hide the message
   const form = element?.isConnected && element.matches(FORMS) ? element : null;
   if (!form) return toast(message, { problem: true });
   const note = $("#trouble-template").content.cloneNode(true).firstElementChild;
   $("[data-message]", note).textContent = `${message} What you typed is still here.`;
+  if (!offerSignIn) $("[data-sign-in]", note)?.remove();
   for (const old of $$(".trouble", form)) old.remove();
   form.prepend(note);
-  $("button", note).focus();
+  $("a, button", note).focus();
 }
 
 // What the server could not explain itself: it sends the event "problem" when it can.

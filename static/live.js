@@ -32,6 +32,7 @@ function connect() {
   stream.addEventListener("error", () => {
     soon ||= setTimeout(lost, 1_000); // not for a hiccup
     if (stream.readyState !== EventSource.CLOSED) return;
+    leave();
     failures += 1;
     clearTimeout(again);
     again = setTimeout(connect, Math.min(1_000 * 2 ** failures, 30_000));
@@ -51,6 +52,11 @@ function listen() {
     lost();
     connect();
   }, SILENCE);
+}
+// Signed out elsewhere: nothing of this page is to be seen any more, unless somebody is typing into it.
+async function leave() {
+  const { status } = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => ({}));
+  if (status === 401 && !drafts.size) location.reload();
 }
 const lost = () => (sign.textContent = "Reconnecting…");
 function alive() {

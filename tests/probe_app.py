@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.store import ContactStore
 from app.web.downloads import Download
 from app.web.draining import draining, rest
-from app.web.gate import App as ASGI
+from app.web.headers import App as ASGI
 from app.web.static import StaticFiles
 from app.web.streaming import send_streamed
 

@@ -23,7 +23,7 @@ from chirp import App
 from app import routes
 from app.main import BODY_LIMIT
 from app.server import MAX_BODY, MAX_HEAD, MAX_HEADERS
-from app.web.gate import HEADERS
+from app.web.headers import HEADERS
 from tests.server_process import START, Connection, RunningServer, running_server
 from tests.web.test_security import EVERY_KIND
 

@@ -50,10 +50,10 @@ def fastapi() -> None:
 def chirp() -> None:
     """The Chirp app as `python -m app serve` runs it, but that the page of all three may frame it."""
     from app.server import serve
-    from app.web import gate
+    from app.web import headers
 
-    policy = gate.CONTENT_SECURITY_POLICY
-    gate.HEADERS["Content-Security-Policy"] = policy.replace(
+    policy = headers.CONTENT_SECURITY_POLICY
+    headers.HEADERS["Content-Security-Policy"] = policy.replace(
         "frame-ancestors 'none'", f"frame-ancestors {FRAMED_BY}"
     )
     serve(Settings.from_env())

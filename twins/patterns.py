@@ -117,7 +117,7 @@ PATTERNS = (
     ),
     _pattern(
         "Headers, and writes from other sites",
-        "gate:add_security_headers security:caching_rules security:refuse_cross_site_writes "
+        "headers:add_security_headers security:caching_rules security:refuse_cross_site_writes "
         "security:_is_same_site",
         "refuse_cross_site_writes refuse_other_bodies add_headers pages:is_cross_site",
         "Security add_headers pages:is_cross_site",

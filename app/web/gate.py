@@ -1,125 +1,230 @@
-"""What every request passes first and every answer last: the Host header and the security headers.
+"""The gate of an app that asks who is there: every route is closed to those who are not signed in.
 
-An ASGI layer of its own, because Chirp's middleware does not see all answers: it misses event
-streams, addresses that Chirp refuses before it, and what app.server refuses.
+What protects what, and why the tokens in forms are ours and not Chirp's: docs/decisions/0011-sign-in.md.
 """
 
+import hmac
+import json
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import cast
+from urllib.parse import quote
 
-from app.settings import Settings
+from chirp import App, HTTPError, Request, Response, Template, g
+from chirp.http.response import SSEResponse, StreamingResponse
+from chirp.middleware.protocol import AnyResponse, Next
 
-# Any ASGI app. Chirp and Pounce do not agree on how `receive` and `send` are typed.
-type App = Callable[[Any, Any, Any], Awaitable[None]]
-type Send = Callable[[dict[str, Any]], Awaitable[None]]
-type Pairs = tuple[tuple[bytes, bytes], ...]
+from app.contacts.contact import now
+from app.store import Accounts, Session, StoreUnavailable, User
+from app.web.credentials import Keys
+from app.web.forms import UPLOAD, read_form
+from app.web.security import SAFE_METHODS
+from app.web.transport import is_https
 
-# No 'unsafe-inline', no 'unsafe-eval', no nonce: pages hold no inline script or style.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+SIGN_IN = "/sign-in"
+# The open addresses, besides static files, /health and /ready, which are answered before they come here.
+# /metrics asks for a token of its own.
+OPEN = frozenset({SIGN_IN, "/metrics"})
+API = "/api/"
+
+SESSION = "session"  # the cookie of somebody who is signed in
+VISIT = "visit"  # and the one that the sign-in form belongs to
+FIELD, HEADER = "_csrf_token", "X-CSRF-Token"  # as Chirp calls them
+SEEN_EVERY = timedelta(minutes=1)  # how exactly it is known when a session was last used
+
+SIGNED_OUT = "You are signed out."
+STRANGE_FORM = (
+    "This form is from before you signed in, so nothing was changed. Reload the page, then try again."
 )
-# There is no word for "everything": those that browsers know today.
-FEATURES = (
-    "accelerometer", "autoplay", "camera", "clipboard-read", "clipboard-write", "display-capture",
-    "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection",
-    "local-fonts", "magnetometer", "microphone", "midi", "payment", "picture-in-picture",
-    "publickey-credentials-create", "publickey-credentials-get", "screen-wake-lock", "serial",
-    "storage-access", "sync-xhr", "usb", "window-management", "xr-spatial-tracking",
-)  # fmt: skip
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in FEATURES),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-# Without includeSubDomains: what else is served below this name is not ours to decide.
-STRICT_TRANSPORT_SECURITY = "max-age=31536000"
-
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
-PROBES = frozenset({"/health", "/ready"})  # asked by address, not by name
-WRONG_NAME = "This server does not answer to this name. Whoever runs it can add it to CONTACTS_HOSTS."
-WRONG_TARGET = "Ask for a path, such as /contacts."
+_FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
 
 
-def security_headers() -> tuple[Pairs, Pairs]:
-    """The headers as ASGI wants them: those of answers over HTTP, and those over HTTPS."""
-    pairs = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
-    return pairs, (*pairs, (b"strict-transport-security", STRICT_TRANSPORT_SECURITY.encode()))
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is looking at a page, as templates see it. name: "" for somebody who is not signed in."""
+
+    name: str
 
 
-def add_security_headers(app: App) -> App:
-    """Add the security headers to every answer; one that an answer has already is left as it is."""
-    http, https = security_headers()
+class Gate:
+    """Lets in who is signed in. clock: tells the present moment."""
 
-    async def wrapped(scope: Any, receive: Any, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        pairs = https if scope["scheme"] == "https" else http  # Pounce has asked a trusted proxy
+    def __init__(self, app: App, accounts: Accounts, keys: Keys, clock: Callable[[], datetime] = now) -> None:
+        self.accounts = accounts
+        self.keys = keys
+        self.clock = clock
+        self._app = app
 
-        async def send_with_headers(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                own = {name for name, _ in message["headers"]}
-                headers = [*message["headers"], *(pair for pair in pairs if pair[0] not in own)]
-                message = {**message, "headers": headers}
-            await send(message)
+    async def __call__(self, request: Request, next: Next) -> AnyResponse:
+        """The middleware: find out who asks, and refuse those who may not."""
+        g.visitor = Visitor("")
+        if user := self._bearer(request):
+            g.user = user  # no browser sends such a header by itself, so there is nothing to forge
+            return await next(request)
+        session = self._session(request)
+        if session:
+            self.admit(session.user)
+            g.session, key = session, self.session_key(request)
+            g.is_signed_in = lambda: self.accounts.session(key, self.clock()) is not None
+            self._touch(session)
+        elif request.path not in OPEN:
+            return await self._refuse(request)
+        if request.path == SIGN_IN:
+            g.form_token = self.visit_token(read_cookie(request, VISIT))
+        if request.method not in SAFE_METHODS:
+            await _refuse_strange_form(request)
+        return await next(request)
 
-        await app(scope, receive, send_with_headers)
+    def page(self, template: str, **context: object) -> Response:
+        """A whole page, to give it a status and cookies."""
+        return Response(self._app.render(Template(template, **context)), render_intent="full_page")
 
-    return wrapped
+    def admit(self, user: User) -> None:
+        """Take the request for one of this user."""
+        g.user, g.visitor = user, Visitor(user.name)
+        # The same in each session of a person, so that a form which is open while the session ends can
+        # still be sent when they have signed in again.
+        g.form_token = self.keys.code("form", f"{user.id} {user.changed_at.timestamp()}")
+
+    def visit_token(self, visit: str) -> str:
+        """What the sign-in form holds for a browser with this cookie; "" without a cookie.
+
+        So no other site can sign somebody in under a name of its own, to see what they then type.
+        """
+        return self.keys.code("visit", visit) if visit else ""
+
+    def session_key(self, request: Request) -> bytes:
+        """What the session of a request is known by, whether or not there is one."""
+        return self.keys.key("session", read_cookie(request, SESSION))
+
+    def _session(self, request: Request) -> Session | None:
+        if not read_cookie(request, SESSION):
+            return None
+        return self.accounts.session(self.session_key(request), self.clock())
+
+    def _bearer(self, request: Request) -> User | None:
+        """Whose token the request shows, where one counts."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if not request.path.startswith(API) or scheme.lower() != "bearer":
+            return None
+        return self.accounts.token_user(self.keys.key("token", token.strip()))
+
+    def _touch(self, session: Session) -> None:
+        if self.clock() - session.seen_at >= SEEN_EVERY:
+            with suppress(StoreUnavailable):  # a disk that is full is no reason to show nothing
+                self.accounts.touch(session.id, self.clock())
+
+    async def _refuse(self, request: Request) -> Response:
+        """Lead to where one signs in, in the way that fits who asks. What was typed is not lost."""
+        mode = request.headers.get("sec-fetch-mode")
+        navigates = mode == "navigate" or (
+            mode is None and "text/event-stream" not in request.headers.get("accept", "")
+        )
+        if request.path.startswith(API) and mode != "navigate":
+            return _refuse_program(request)
+        if request.is_htmx or not navigates:
+            raise HTTPError(401, f"{SIGNED_OUT} Sign in again in another tab, then try again.")
+        if request.method in SAFE_METHODS:
+            back = quote(request.url, safe="/?&=%+,;:@!$'()*~-._")
+            return Response("", status=303).with_header("Location", f"{SIGN_IN}?next={quote(back, safe='/')}")
+        return await self._keep(request)
+
+    async def _keep(self, request: Request) -> Response:
+        """A page that holds what a form sent, to be sent again."""
+        form = None if request.path.strip("/") == UPLOAD else await read_form(request)
+        fields = [(name, value) for name in form for value in form.get_list(name)] if form else []
+        page = self.page("signed_out.html", action=request.url, fields=fields)
+        return replace(page, status=401).with_header("Cache-Control", "no-store")
 
 
-def check_host(app: App, settings: Settings) -> App:
-    """Refuse requests for names that are not ours: 421; and targets that are no path: 400.
+async def mark_forms(request: Request, next: Next) -> AnyResponse:
+    """Put the visitor's token into every form of a page, and let nobody keep the page.
 
-    A page of another site could otherwise have its own name lead here (DNS rebinding) and read
-    what it likes as one of ours, and a forged name could end up in links and caches.
+    Here and not in the templates, because rendered rows are cached for all visitors. No store, so
+    that the back button shows nobody's contacts once that person is signed out.
     """
-    names = frozenset(map(_bare, settings.hosts or (*LOCAL, settings.host)))
-
-    async def wrapped(scope: Any, receive: Any, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-        elif not scope["path"].startswith("/"):  # such as http://name/path, with another name than Host
-            await refuse(send, 400, WRONG_TARGET)
-        elif scope["path"] not in PROBES and _name(scope["headers"]) not in names:
-            await refuse(send, 421, WRONG_NAME)
-        else:
-            await app(scope, receive, send)
-
-    return wrapped
-
-
-async def refuse(send: Send, status: int, message: str) -> None:
-    """Answer with a line of text and close the connection."""
-    body = message.encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    response = await next(request)
+    if isinstance(response, SSEResponse):
+        return response  # Chirp's own, which we do not use
+    if g.get("session") and response.header("Cache-Control") in (None, "private, no-cache"):
+        response = response.with_header("Cache-Control", "no-store")
+    token = g.get("form_token")
+    if not token or not (response.content_type or "").startswith("text/html"):
+        return response
+    field = rf'\g<0><input type="hidden" name="{FIELD}" value="{token}">'
+    if isinstance(response, Response):
+        return replace(response, body=_FORM.sub(field, cast("str", response.body)))
+    if isinstance(response, StreamingResponse):
+        return replace(response, chunks=_marked(cast("AsyncIterator[str]", response.chunks), field))
+    return response
 
 
-_HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[^\[\]:]+)(?::\d*)?", re.IGNORECASE)
+def visitor() -> Visitor | None:
+    """For templates: who is looking; None where nobody has to sign in."""
+    return cast("Visitor | None", g.get("visitor"))
 
 
-def _name(headers: Pairs) -> str:
-    """The name in the Host header, without its port; "" when there is none, or more than one."""
-    match [value for name, value in headers if name == b"host"]:
-        case [value] if found := _HOST.fullmatch(value):
-            return found[1].decode("latin-1").lower()
-        case _:
-            return ""
+def read_cookie(request: Request, name: str) -> str:
+    """The value of a cookie of ours, "" without one."""
+    return request.cookies.get(_cookie_name(name)) or ""
 
 
-def _bare(name: str) -> str:
-    """A name of the settings as it stands in a Host header."""
-    return f"[{name}]".lower() if ":" in name and not name.startswith("[") else name.lower()
+def with_cookie(response: Response, name: str, value: str, seconds: int | None = None) -> Response:
+    """Give out a cookie for so many seconds; None for as long as the browser runs, 0 to take it back."""
+    return response.with_cookie(_cookie_name(name), value, max_age=seconds, secure=is_https(), samesite="Lax")
+
+
+def _cookie_name(name: str) -> str:
+    """With the prefix, no other site of the same domain can set the cookie; it needs HTTPS."""
+    return f"__Host-{name}" if is_https() else name
+
+
+async def _refuse_strange_form(request: Request) -> None:
+    """HTTPError 403 for a write without the token that our own pages have.
+
+    A file is uploaded without: its form can only be read to its end once. All that it does is to show
+    a preview; to import it takes a form with the token.
+    """
+    if request.path.strip("/") == UPLOAD:
+        return
+    given = request.headers.get(HEADER)
+    if given is None and "form" in (request.content_type or "").lower():
+        given = (await read_form(request)).get(FIELD)
+    expected: str = g.get("form_token") or ""
+    # As bytes, because texts that are not ASCII cannot be compared.
+    if not expected or not hmac.compare_digest((given or "").encode(errors="replace"), expected.encode()):
+        raise HTTPError(403, STRANGE_FORM)
+
+
+def _refuse_program(request: Request) -> Response:
+    problem = {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "Send a token as Authorization: Bearer. `python -m app user token NAME` makes one.",
+    }
+    challenge = 'Bearer realm="contacts"'
+    if request.headers.get("authorization"):
+        challenge += ', error="invalid_token"'
+    return Response(json.dumps(problem), status=401, content_type="application/problem+json").with_header(
+        "WWW-Authenticate", challenge
+    )
+
+
+async def _marked(chunks: AsyncIterator[str], field: str) -> AsyncIterator[str]:
+    """The pieces of a page with the token in their forms; a tag may begin in one and end in the next."""
+    rest = ""
+    try:
+        async for chunk in chunks:
+            text = rest + chunk
+            begun = text.rfind("<")
+            whole = len(text) if begun < 0 or ">" in text[begun:] else begun
+            rest = text[whole:]
+            yield _FORM.sub(field, text[:whole])
+        yield rest
+    finally:
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()

@@ -13,13 +13,13 @@ what other workers, processes and the command line write as soon as what its own
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from chirp import HTTPError, Request, SSEEvent
+from chirp import HTTPError, Request, SSEEvent, g
 
 from app.store import ContactStore, StoreUnavailable
 from app.web.draining import draining, rest
@@ -28,6 +28,7 @@ from app.web.streaming import Streamed
 
 LOOK = 0.2  # seconds between two looks at the log
 BEAT = 10.0  # seconds of silence after which a stream says that it is alive
+ASK = 2.0  # seconds after which a stream asks again whether the window may still have it
 RETRY = 1_000  # milliseconds after which a browser that lost its stream asks for it again
 
 log = logging.getLogger(__name__)
@@ -63,14 +64,17 @@ class Live:
         self._lock = threading.Lock()
         self._interrupted: dict[str, float] = {}
 
-    def events(self, after: int | None, browser: str = "") -> AsyncGenerator[str]:
+    def events(
+        self, after: int | None, browser: str = "", allowed: Callable[[], bool] | None = None
+    ) -> AsyncGenerator[str]:
         """Begin a stream, as text. after: what the window has seen; None when it cannot tell.
 
-        browser: a name by which `interrupt` can end it. StoreUnavailable if the log cannot be read.
+        browser: a name by which `interrupt` can end it. allowed: whether the window may still have it.
+        StoreUnavailable if the log cannot be read.
         """
         followed = self._watcher().followed(self._logs.visitor() if self._logs else "")
         followed.look()  # here, before the answer begins, it may still fail
-        return self._stream(followed, followed.settled if after is None else after, browser)
+        return self._stream(followed, followed.settled if after is None else after, browser, allowed)
 
     def interrupt(self, browser: str, seconds: float) -> None:
         """End the streams of a browser; for so long it gets no other. For app.web.lab."""
@@ -91,15 +95,17 @@ class Live:
         """What the windows of a visitor follow."""
         return self._logs.log(visitor) if self._logs else self._store
 
-    async def _stream(self, followed: _Followed, seen: int, browser: str) -> AsyncGenerator[str]:
+    async def _stream(
+        self, followed: _Followed, seen: int, browser: str, allowed: Callable[[], bool] | None
+    ) -> AsyncGenerator[str]:
         # At once, because a browser takes the stream for open when the first bytes come.
         yield SSEEvent("", "beat", str(seen), RETRY).encode()
         with followed.awake() as news:
-            while not (draining().is_set() or self.is_interrupted(browser)):
+            while not (draining().is_set() or self.is_interrupted(browser)) and (not allowed or allowed()):
                 if followed.settled == seen:
                     news.clear()
                     try:
-                        async with asyncio.timeout(BEAT):
+                        async with asyncio.timeout(ASK if allowed else BEAT):
                             await news.wait()
                     except TimeoutError:
                         yield SSEEvent("", "beat").encode()
@@ -202,7 +208,7 @@ async def stream(request: Request, live: Live) -> Streamed:
     if live.is_interrupted(browser):
         raise HTTPError(503, "The event stream is interrupted, as it was asked to be.")
     seen = request.headers.get("last-event-id") or request.query.get("after") or ""
-    events = live.events(whole(seen) if seen.isdecimal() else None, browser)
+    events = live.events(whole(seen) if seen.isdecimal() else None, browser, g.get("is_signed_in"))
     # X-Accel-Buffering: a proxy in front, such as nginx, is to pass each event on at once.
     headers = (("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no"))
     return Streamed(content_type="text/event-stream", headers=headers, pieces=events)

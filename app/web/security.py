@@ -1,4 +1,4 @@
-"""What keeps a page safe in the browser, besides the headers of app.web.gate: no writes from other sites."""
+"""Keeps a page safe in the browser, besides the headers of app.web.headers: no writes from other sites."""
 
 from chirp import HTTPError, NotFound, Request, Response, g
 from chirp.http.response import SSEResponse

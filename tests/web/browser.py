@@ -89,13 +89,13 @@ class Answer:
 class Browser:
     """A browser without script: it follows redirects, keeps cookies and does what HTML says.
 
-    url: what stands in the address bar.
+    url: what stands in the address bar. cookies: their values, by name.
     """
 
     def __init__(self, client: TestClient) -> None:
         self.url = "/"
         self._client = client
-        self._cookies: dict[str, str] = {}
+        self.cookies: dict[str, str] = {}
 
     async def open(self, url: str) -> Answer:
         """Go to an address."""
@@ -133,15 +133,16 @@ class Browser:
         self, method: str, url: str, body: bytes = b"", via: str = "", content_type: str = FORM
     ) -> Answer:
         headers = {"sec-fetch-site": "same-origin"}
-        if self._cookies:
-            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        if self.cookies:
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if method == "POST":
             headers["content-type"] = content_type
         answer = Answer.of(await self._client.request(method, decoded(url), headers=headers, body=body), via)
-        for header, cookie in answer.headers:
-            if header.lower() == "set-cookie":
-                name, _, value = cookie.partition(";")[0].partition("=")
-                self._cookies[name] = value
+        for cookie in (value for key, value in answer.headers if key.lower() == "set-cookie"):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self.cookies[name] = value
+            if "; Max-Age=0;" in cookie:
+                del self.cookies[name]
         if answer.status == 303:
             return await self._go("GET", answer.header("Location"), via=answer.header("Location"))
         self.url = url

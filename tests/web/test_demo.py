@@ -64,11 +64,11 @@ class Visitor(Browser):
     @property
     def cookie(self) -> str:
         """Who the visitor is, with what the cookie says beside."""
-        return self._cookies["sandbox"]
+        return self.cookies["sandbox"]
 
     @cookie.setter
     def cookie(self, value: str) -> None:
-        self._cookies["sandbox"] = value
+        self.cookies["sandbox"] = value
 
     async def htmx(self, method: str, url: str, **fields: Typed) -> Answer:
         """Send what htmx sends from the list; a cookie that comes back is kept."""

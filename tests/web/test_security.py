@@ -30,7 +30,7 @@ def ada(store: ContactStore) -> Contact:
     return add(store, "Ada Lovelace", email="ada@example.com")
 
 
-# ---- headers (those of security: tests/test_hostile.py, tests/web/test_gate.py)
+# ---- headers (those of security: tests/test_hostile.py, tests/web/test_headers.py)
 
 HTMX = {"hx-request": "true"}
 FORM_HEADERS = {"content-type": FORM}

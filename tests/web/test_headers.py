@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from app.web.gate import add_security_headers, check_host
+from app.web.headers import add_security_headers, check_host
 
 pytestmark = pytest.mark.anyio
 
