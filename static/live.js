@@ -32,7 +32,7 @@ function connect() {
   stream.addEventListener("error", () => {
     soon ||= setTimeout(lost, 1_000); // not for a hiccup
     if (stream.readyState !== EventSource.CLOSED) return;
-    leave();
+    hideFromStrangers();
     failures += 1;
     clearTimeout(again);
     again = setTimeout(connect, Math.min(1_000 * 2 ** failures, 30_000));
@@ -54,7 +54,8 @@ function listen() {
   }, SILENCE);
 }
 // Signed out elsewhere: nothing of this page is to be seen any more, unless somebody is typing into it.
-async function leave() {
+async function hideFromStrangers() {
+  if (!$(".who")) return;
   const { status } = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => ({}));
   if (status === 401 && !drafts.size) location.reload();
 }

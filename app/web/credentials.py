@@ -115,8 +115,9 @@ class Passwords:
         kept: None for a user that there is not, which takes as long.
         """
         nobodys = self._nobodys
+        given = normal(password) if len(password) <= 4 * LONGEST else ""  # four signs can be one letter
         try:
-            right = self._hasher.verify(kept or nobodys, normal(password[:LONGEST]))
+            right = self._hasher.verify(kept or nobodys, given)
         except VerificationError, InvalidHashError:
             return False
         return right and kept is not None

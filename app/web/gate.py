@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import cast
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from app.web.forms import UPLOAD, read_form
 from app.web.security import SAFE_METHODS
 from app.web.transport import is_https
 
-SIGN_IN = "/sign-in"
+SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # The open addresses, besides static files, /health and /ready, which are answered before they come here.
 # /metrics asks for a token of its own.
 OPEN = frozenset({SIGN_IN, "/metrics"})
@@ -39,6 +40,7 @@ SIGNED_OUT = "You are signed out."
 STRANGE_FORM = (
     "This form is from before you signed in, so nothing was changed. Reload the page, then try again."
 )
+STRANGE_VISIT = "Your browser kept no cookie of this page. Allow cookies, then sign in again."
 _FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
 
 
@@ -67,8 +69,7 @@ class Gate:
         session = self._session(request)
         if session:
             self.admit(session.user)
-            g.session, key = session, self.session_key(request)
-            g.is_signed_in = lambda: self.accounts.session(key, self.clock()) is not None
+            g.session, g.is_signed_in = session, partial(self._lasts, self.session_key(request))
             self._touch(session)
         elif request.path not in OPEN:
             return await self._refuse(request)
@@ -112,6 +113,13 @@ class Gate:
             return None
         return self.accounts.token_user(self.keys.key("token", token.strip()))
 
+    def _lasts(self, key: bytes) -> bool:
+        """Whether a session has not ended, as far as can be told: nothing can be shown meanwhile anyway."""
+        try:
+            return self.accounts.session(key, self.clock()) is not None
+        except StoreUnavailable:
+            return True
+
     def _touch(self, session: Session) -> None:
         if self.clock() - session.seen_at >= SEEN_EVERY:
             with suppress(StoreUnavailable):  # a disk that is full is no reason to show nothing
@@ -127,6 +135,8 @@ class Gate:
             return _refuse_program(request)
         if request.is_htmx or not navigates:
             raise HTTPError(401, f"{SIGNED_OUT} Sign in again in another tab, then try again.")
+        if request.path == SIGN_OUT:
+            return Response("", status=303).with_header("Location", SIGN_IN)  # done already, in another tab
         if request.method in SAFE_METHODS:
             back = quote(request.url, safe="/?&=%+,;:@!$'()*~-._")
             return Response("", status=303).with_header("Location", f"{SIGN_IN}?next={quote(back, safe='/')}")
@@ -196,7 +206,7 @@ async def _refuse_strange_form(request: Request) -> None:
     expected: str = g.get("form_token") or ""
     # As bytes, because texts that are not ASCII cannot be compared.
     if not expected or not hmac.compare_digest((given or "").encode(errors="replace"), expected.encode()):
-        raise HTTPError(403, STRANGE_FORM)
+        raise HTTPError(403, STRANGE_VISIT if request.path == SIGN_IN else STRANGE_FORM)
 
 
 def _refuse_program(request: Request) -> Response:

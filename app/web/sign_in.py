@@ -6,7 +6,6 @@ signed in before is known by a cookie and counted by itself.
 """
 
 import logging
-import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -244,6 +243,6 @@ def _next(request: Request) -> str:
 
 def browser_of(user_agent: str) -> str:
     """A browser in a few words: `Firefox on Windows`."""
-    name = next((known for sign, known in _BROWSERS.items() if re.search(rf"\b{sign}/", user_agent)), "")
+    name = next((known for sign, known in _BROWSERS.items() if f"{sign}/" in user_agent), "")
     system = next((known for sign, known in _SYSTEMS.items() if sign in user_agent), "")
     return " on ".join(filter(None, (name or "A browser", system)))
