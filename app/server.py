@@ -12,13 +12,17 @@ import errno
 import functools
 import logging
 import mmap
+import os
 import socket
+import stat
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import h11
 import pounce
@@ -33,10 +37,11 @@ from pounce.display import DisplayConfig
 from pounce.net.listener import create_listeners
 from pounce.protocols._base import RequestReceived
 from pounce.protocols.h1 import H1Protocol
+from pounce.server import Server
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
-from app.settings import BadSetting, Settings, refuse_unfit_demo
+from app.settings import BadSetting, Settings, refuse_unsafe
 from app.web.draining import draining
 from app.web.headers import App, add_security_headers, check_host, refuse, security_headers
 from app.web.transport import scheme
@@ -70,29 +75,26 @@ def serve(settings: Settings) -> None:
 
     BadSetting or CannotOpen, before anything is served, when it cannot be done.
     """
-    free_port(settings.host, settings.port)  # before the store is touched: another server may be using it
+    free_address(settings)  # before the store is touched: another server may be using it
     # Imported before the question below: one extension module can turn the GIL on.
     from app.main import create_app
 
-    refuse_unfit_demo(settings, in_processes=runs_in_processes(settings))
-    if settings.store == "memory:" and runs_in_processes(settings):
-        raise BadSetting(
-            f"CONTACTS_STORE is memory: and CONTACTS_WORKERS is {settings.workers}, but this Python has a "
-            "GIL, so every worker would be a process with contacts of its own. "
-            "Set CONTACTS_WORKERS=1, use sqlite:///contacts.db, or run Python 3.14t."
-        )
+    refuse_unsafe(settings, processes=runs_in_processes(settings))
     run(create_app(settings), settings)
 
 
 def application() -> ASGIApp:
     """The app with all that `serve` adds to it, for Pounce's own command line:
 
-    pounce serve --app "app.server:application()" --worker-mode async --workers 2
+    pounce serve --app "app.server:application()"
+
+    The environment counts as it does for `serve`; what the command line says goes before it.
     """
     from app.main import create_app
 
-    apply_fixes()
     settings = Settings.from_env()
+    apply_fixes()
+    _settle_command_line(settings)
     return asgi(create_app(settings), settings)
 
 
@@ -100,10 +102,10 @@ def run(app: App, settings: Settings) -> None:
     """Serve any ASGI app as these settings say, until SIGTERM or Ctrl-C."""
     apply_fixes()
     _allow_many_connections()
-    settings = replace(settings, port=free_port(settings.host, settings.port))
+    settings = replace(settings, port=free_address(settings))
     config = server_config(settings)
     _log_like_pounce(config)
-    log.info(summary(settings))
+    _tell(settings)
     try:
         pounce.run(asgi(app, settings), config=config)
     except PounceError as error:
@@ -116,6 +118,11 @@ def server_config(settings: Settings) -> ServerConfig:
     return ServerConfig(
         host=settings.host,
         port=settings.port,
+        uds=settings.socket or None,
+        uds_permissions=0o660,  # for its owner and group: the proxy is in the group
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+        trusted_hosts=frozenset(settings.proxies),
         workers=settings.workers,
         # The default, sync, gives a whole worker to each idle browser and hangs event streams.
         worker_mode="async",
@@ -131,22 +138,124 @@ def server_config(settings: Settings) -> ServerConfig:
     )
 
 
+def _settle_command_line(settings: Settings) -> None:
+    """Let the next Server of Pounce, whose command line made its configuration, be as safe as ours.
+
+    What the command line leaves at Pounce's default is as `serve` would have it; what it says
+    counts, and is refused where a setting that says the same would be.
+    """
+    init = Server.__init__
+
+    def patched(self: Server, config: ServerConfig, *args: Any, **kwargs: Any) -> None:
+        config = _with_ours(config, server_config(settings))
+        if config.worker_mode != "async" or config.reload:
+            raise BadSetting(
+                "Contacts needs async workers, which do not reload: leave out --worker-mode and --reload."
+            )
+        if config.debug and settings.env == "production":
+            raise BadSetting("--debug shows strangers what is inside: leave it out, or use development.")
+        said = replace(
+            settings,
+            host=config.host,
+            port=config.port,
+            socket=config.uds or "",
+            workers=config.resolve_workers(),
+            proxies=tuple(sorted(config.trusted_hosts)),
+            tls_cert=config.ssl_certfile or "",
+            tls_key=config.ssl_keyfile or "",
+        )
+        refuse_unsafe(said, processes=runs_in_processes(said))
+        said = replace(said, port=free_address(said))
+        _allow_many_connections()
+        _log_like_pounce(config)
+        _tell(said)
+        init(self, replace(config, port=said.port), *args, **kwargs)
+
+    _replace(Server, "__init__", patched)
+
+
+def _with_ours(theirs: ServerConfig, ours: ServerConfig) -> ServerConfig:
+    """Their configuration, and ours in each field that they have left at its default."""
+    default = ServerConfig()
+    left = [each.name for each in fields(ServerConfig) if each.init and not each.name.startswith("_")]
+    left = [name for name in left if getattr(theirs, name) == getattr(default, name)]
+    return replace(theirs, **{name: getattr(ours, name) for name in left})
+
+
+def _tell(settings: Settings) -> None:
+    """Say in the log how the app runs, and what its operator should know."""
+    log.info(summary(settings))
+    if settings.proxies and settings.auth == "none" and not settings.demo:
+        log.warning(
+            "Nobody has to sign in, so whoever the proxy lets through may do everything. "
+            "Let the proxy ask who is there, or set CONTACTS_AUTH=password."
+        )
+
+
 def summary(settings: Settings) -> str:
     """One line for the start of the log."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     kind = ("process", "processes") if runs_in_processes(settings) else ("thread", "threads")
-    kept = "a demo with contacts in memory for each visitor" if settings.demo else f"store {settings.store}"
-    python = ".".join(map(str, sys.version_info[:3]))
-    gil = "with GIL" if sys._is_gil_enabled() else "without GIL"
-    return (
-        f"Contacts at http://{host}:{settings.port}, {kept}, "
-        f"{settings.workers} worker {kind[settings.workers > 1]}, Python {python} {gil}"
+    config = server_config(settings)
+    return "; ".join(
+        (
+            f"Contacts at {_address(settings)}, {_kept(settings)}, "
+            f"{settings.workers} worker {kind[settings.workers > 1]}, "
+            f"Python {'.'.join(map(str, sys.version_info[:3]))} "
+            f"{'with' if sys._is_gil_enabled() else 'without'} GIL",
+            f"{settings.env}{', demo' * settings.demo}, sign-in {settings.auth}, "
+            f"TLS {'by Pounce' if settings.tls_cert else 'none'}, "
+            f"hosts {' '.join(settings.hosts) or 'of this machine'}, "
+            f"proxies {' '.join(settings.proxies) or 'none'}",
+            f"limits: body {MAX_BODY:,} bytes, {config.max_connections:,} connections, "
+            f"head {config.header_timeout:g} s, read {config.request_timeout:g} s, "
+            f"write {config.write_timeout:g} s, stop {config.shutdown_timeout:g} s",
+        )
     )
+
+
+def _kept(settings: Settings) -> str:
+    """Where contacts are kept."""
+    if settings.demo:
+        return "a demo with contacts in memory for each visitor"
+    return f"store {_without_password(settings.store)}"
+
+
+def _address(settings: Settings) -> str:
+    """Where to find the server, as a URL unless it is a socket."""
+    if settings.socket:
+        return f"unix:{settings.socket}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}"
+
+
+def _without_password(store: str) -> str:
+    """The URL of a store, without what is secret in it: user, password and parameters."""
+    url = urlsplit(store)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" if url.netloc else store
 
 
 def runs_in_processes(settings: Settings) -> bool:
     """Whether Pounce will fork: with a GIL, threads could not use more than one core."""
     return settings.workers > 1 and sys._is_gil_enabled()
+
+
+def free_address(settings: Settings) -> int:
+    """The port to listen on, see free_port; with a Unix socket, the port as it is set.
+
+    BadSetting when the socket cannot be made, or another server answers on it.
+    """
+    if not settings.socket:
+        return free_port(settings.host, settings.port)
+    path = Path(settings.socket)
+    # Pounce removes whatever is there.
+    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+        raise BadSetting(f"CONTACTS_SOCKET is {path}, and that is no socket. Name another place.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise BadSetting(f"CONTACTS_SOCKET is {path}, and nothing can be made in that folder. Name another.")
+    with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+        client.connect(str(path))
+        raise BadSetting(f"Another server listens on {path}. Stop it or set CONTACTS_SOCKET.")
+    return settings.port
 
 
 def free_port(host: str, port: int) -> int:

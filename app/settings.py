@@ -1,14 +1,18 @@
 """The settings, and the only reader of the environment."""
 
+import ipaddress
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from typing import Final, Literal, cast, get_args
 
 Env = Literal["development", "production"]
 Auth = Literal["none", "password"]
 
 DEMO_SAMPLE = 250  # sample contacts of a demo at most: half of what a visitor may have
+SECRET: Final = 32  # characters that a secret has at least
+UNIX: Final = "unix"  # what Pounce calls the peer of a connection over a Unix socket
 
 
 class BadSetting(ValueError):
@@ -55,6 +59,11 @@ class Settings:
         """Whether a visitor may cause failures on purpose: in the lab, and in sections of the dashboard."""
         return self.demo or self.env == "development"
 
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches the server: over loopback or a Unix socket."""
+        return bool(self.socket) or _is_loopback(self.host)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the settings; BadSetting for a value that cannot be meant."""
@@ -78,8 +87,8 @@ class Settings:
         )
 
 
-def refuse_unfit_demo(settings: Settings, *, in_processes: bool = False) -> None:
-    """BadSetting for a demo that cannot be what it says. in_processes: workers that share no memory."""
+def refuse_unfit_demo(settings: Settings) -> None:
+    """BadSetting for a demo that cannot be what it says."""
     if not settings.demo:
         return
     if settings.auth != "none":
@@ -92,12 +101,104 @@ def refuse_unfit_demo(settings: Settings, *, in_processes: bool = False) -> None
             f"CONTACTS_SAMPLE is {settings.sample}, but each visitor of a demo has room for few contacts. "
             f"Write a whole number from 0 to {DEMO_SAMPLE}."
         )
-    if in_processes:
+
+
+def refuse_unsafe(settings: Settings, *, processes: bool = False) -> None:
+    """Raise BadSetting, with what to write instead, for settings that would do harm when served.
+
+    Harm is: strangers get in, one worker does not know what another has saved, or what was asked
+    for does not happen. processes: whether the workers are processes, with a memory each.
+    """
+    refuse_unfit_demo(settings)
+    _refuse_forgetting(settings, processes)
+    _refuse_strangers(settings)
+    _refuse_wrong_names(settings)
+    _refuse_bad_certificate(settings)
+
+
+def _refuse_forgetting(settings: Settings, processes: bool) -> None:
+    if not processes:
+        return
+    if settings.demo or settings.store == "memory:":
+        what = "CONTACTS_DEMO is 1" if settings.demo else "CONTACTS_STORE is memory:"
+        instead = "" if settings.demo else " use sqlite:///contacts.db,"
         raise BadSetting(
-            f"CONTACTS_DEMO is 1 and CONTACTS_WORKERS is {settings.workers}, but this Python has a GIL, so "
-            "every worker would be a process with visitors of its own. "
-            "Set CONTACTS_WORKERS=1, or run Python 3.14t."
+            f"{what} and CONTACTS_WORKERS is {settings.workers}, but this Python has a GIL, so every "
+            "worker would be a process with contacts of its own. "
+            f"Set CONTACTS_WORKERS=1,{instead} or run Python 3.14t."
         )
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    if settings.env == "production" and len(settings.secret) < SECRET:
+        raise BadSetting(
+            f"CONTACTS_ENV is production, and CONTACTS_SECRET has {len(settings.secret)} characters instead "
+            f"of {SECRET} or more. Make one, and keep it: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    if settings.is_private:
+        return
+    if settings.env == "development":
+        raise BadSetting(
+            f"CONTACTS_HOST is {settings.host}, which others can reach, but CONTACTS_ENV is development. "
+            "Set CONTACTS_ENV=production, or CONTACTS_HOST=127.0.0.1."
+        )
+    if settings.auth == "none" and not settings.demo:
+        raise BadSetting(
+            f"CONTACTS_HOST is {settings.host}, which others can reach, and nobody has to sign in. "
+            "Set CONTACTS_AUTH=password, or CONTACTS_HOST=127.0.0.1 or CONTACTS_SOCKET, "
+            "behind a proxy that asks who is there."
+        )
+
+
+def _refuse_wrong_names(settings: Settings) -> None:
+    for proxy in settings.proxies:
+        if proxy != UNIX and not _is_address(proxy):
+            raise BadSetting(
+                f"CONTACTS_PROXIES has {proxy!r}: write the addresses of single machines, "
+                f"such as 127.0.0.1, or {UNIX} for those who come through CONTACTS_SOCKET."
+            )
+    if settings.socket and settings.proxies and UNIX not in settings.proxies:
+        raise BadSetting(
+            f"CONTACTS_SOCKET is set, so whoever comes is called {UNIX}. Write CONTACTS_PROXIES={UNIX}."
+        )
+    if not settings.hosts and (settings.proxies or not settings.is_private):
+        why = "CONTACTS_PROXIES is set" if settings.proxies else f"CONTACTS_HOST is {settings.host}"
+        raise BadSetting(
+            f"{why}, so people come by a name that the app has to know. "
+            "Write it, as in CONTACTS_HOSTS=contacts.example.org."
+        )
+
+
+def _refuse_bad_certificate(settings: Settings) -> None:
+    if not settings.tls_cert and not settings.tls_key:
+        return
+    if not (settings.tls_cert and settings.tls_key):
+        there, missing = ("CERT", "KEY") if settings.tls_cert else ("KEY", "CERT")
+        raise BadSetting(
+            f"CONTACTS_TLS_{there} is set, and CONTACTS_TLS_{missing} is not. Set both, or neither."
+        )
+    try:
+        # An encrypted key would ask for its password on the terminal; "" is refused at once.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, "")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadSetting(
+            f"CONTACTS_TLS_CERT ({settings.tls_cert}) and CONTACTS_TLS_KEY ({settings.tls_key}) "
+            f"cannot be used: {reason}. Name a certificate (chain) and its key without password, in PEM."
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -36,12 +36,19 @@ class Answer:
 
 
 class Connection:
-    """One TCP connection to a server; whoever waits longer than `timeout` seconds gets TimeoutError."""
+    """One connection to a server; whoever waits longer than `timeout` seconds gets TimeoutError.
+
+    host: a name, an address, or the path of a Unix socket.
+    """
 
     def __init__(self, host: str, port: int, timeout: float = 20) -> None:
-        self._socket = socket.create_connection((host, port), timeout)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._host = f"{host}:{port}"
+        if host.startswith("/"):
+            self._socket = _connect_unix(host, timeout)
+            self._host = "localhost"
+        else:
+            self._socket = socket.create_connection((host, port), timeout)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._host = f"{host}:{port}"
 
     def __enter__(self) -> Self:
         return self
@@ -102,8 +109,8 @@ class RunningServer:
 
     def wait_until_ready(self) -> None:
         """Wait until it has said its URL and answers /ready; AssertionError with its log if it does not."""
-        self.url = self.wait_for(r"https?://[\w.\[\]:-]+:\d+")
-        self.host = str(urlsplit(self.url).hostname)
+        self.url = self.wait_for(r"https?://[\w.\[\]:-]+:\d+|unix:/[^,]+")
+        self.host = str(urlsplit(self.url).hostname or urlsplit(self.url).path)
         self.port = int(urlsplit(self.url).port or 80)
         end = monotonic() + START
         while not self._is_ready():
@@ -179,6 +186,17 @@ class RunningServer:
             return self.get("/ready", timeout=5).status == 200
         except OSError, HTTPException:
             return False
+
+
+def _connect_unix(path: str, timeout: float) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.settimeout(timeout)
+        client.connect(path)
+    except OSError:
+        client.close()
+        raise
+    return client
 
 
 @contextmanager
