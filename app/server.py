@@ -26,9 +26,11 @@ from urllib.parse import urlsplit
 
 import h11
 import pounce
+import pounce._h2_handler
 import pounce.logging
 import pounce.server
 import pounce.worker
+from h2.exceptions import ProtocolError
 from pounce import ASGIApp, PounceError, Receive, Scope, Send, ServerConfig
 from pounce._errors import ParseError, RequestTimeoutError
 from pounce._request_pipeline import log_request
@@ -63,6 +65,8 @@ MAX_HEADERS: Final = 100
 HEAD_TIME: Final = 10.0  # seconds from the first byte of a head to its last
 BODY_TIME: Final = 20.0  # seconds a body may take however slow, and then one more for each
 BODY_RATE: Final = 500  # bytes
+
+GOODBYE: Final = 1.0  # seconds that an idle client has to answer the end of its TLS connection
 
 log = logging.getLogger(__name__)
 
@@ -401,6 +405,7 @@ def apply_fixes() -> None:
     _word_refusals()
     _listen_per_worker()
     _know_idle_connections()
+    _know_idle_http2_connections()
     _tell_processes_to_stop()
     _log_paths_only()
 
@@ -617,7 +622,9 @@ class _OfThisWorker(threading.local):
     """What a worker knows of its connections; each worker has a thread of its own."""
 
     def __init__(self) -> None:
-        self.idle: dict[asyncio.StreamWriter, Any] = {}  # to their readers
+        self.idle: dict[asyncio.StreamWriter, Any] = {}  # to their readers; HTTP/1.1 only
+        # Reader, to the writer and the tasks that answer requests.
+        self.http2: dict[Any, tuple[asyncio.StreamWriter, set[Any]]] = {}
 
 
 _here = _OfThisWorker()
@@ -663,9 +670,55 @@ def _know_idle_connections() -> None:
 async def _close_idle_connections() -> None:
     """Close this worker's connections on which no request has arrived."""
     await asyncio.sleep(0)  # one turn of the loop, for what has arrived but is not read yet
-    for writer, reader in list(_here.idle.items()):
-        if not reader._buffer:
-            writer.close()
+    ended = [writer for writer, reader in _here.idle.items() if not reader._buffer]
+    for writer in ended:
+        writer.close()
+    for reader, (writer, tasks) in _here.http2.items():
+        if not tasks and not reader._buffer:
+            _end_http2(reader)
+            ended.append(writer)
+    for writer in ended:
+        # A TLS connection waits for the other side's goodbye, which a client that is out of reach owes.
+        asyncio.get_running_loop().call_later(GOODBYE, writer.transport.abort)
+
+
+def _know_idle_http2_connections() -> None:
+    """The same for HTTP/2, whose many requests come on one connection and pass none of the above.
+
+    Its loop takes an error of its reader for the end: it says goodbye with GOAWAY, and closes.
+    """
+    handle = pounce._h2_handler.handle_h2_connection
+
+    async def patched(
+        app: ASGIApp, config: ServerConfig, logger: Any, reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter, *args: Any, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            task = asyncio.current_task()
+            tasks.add(task)
+            try:
+                await app(scope, receive, send)
+            finally:
+                tasks.discard(task)
+                if draining().is_set() and not tasks:
+                    _end_http2(reader)
+
+        del _here.idle[writer]
+        tasks: set[asyncio.Task[None] | None] = set()
+        _here.http2[reader] = (writer, tasks)
+        try:
+            await handle(noted, config, logger, reader, writer, *args, **kwargs)
+        except ProtocolError as error:
+            # The client's fault, or that it gave up in the middle of what was refused: no traceback.
+            log.info("An HTTP/2 connection broke the rules and is closed: %s", type(error).__name__)
+        finally:
+            del _here.http2[reader]
+
+    _replace(pounce.worker, "handle_h2_connection", patched)
+
+
+def _end_http2(reader: asyncio.StreamReader) -> None:
+    reader.set_exception(ConnectionResetError("the worker stops"))
 
 
 class _SharedEvent(threading.Event):
@@ -709,3 +762,4 @@ def _log_paths_only() -> None:
         log_request(config, method, target.partition("?")[0], *args, **kwargs)
 
     _replace(pounce.worker, "log_request", patched)
+    _replace(pounce._h2_handler, "log_request", patched)

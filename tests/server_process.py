@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -38,10 +39,11 @@ class Answer:
 class Connection:
     """One connection to a server; whoever waits longer than `timeout` seconds gets TimeoutError.
 
-    host: a name, an address, or the path of a Unix socket.
+    host: a name, an address, or the path of a Unix socket. tls: whether to speak HTTPS, to
+    whatever certificate there is.
     """
 
-    def __init__(self, host: str, port: int, timeout: float = 20) -> None:
+    def __init__(self, host: str, port: int, timeout: float = 20, *, tls: bool = False) -> None:
         if host.startswith("/"):
             self._socket = _connect_unix(host, timeout)
             self._host = "localhost"
@@ -49,6 +51,10 @@ class Connection:
             self._socket = socket.create_connection((host, port), timeout)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._host = f"{host}:{port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._socket = context.wrap_socket(self._socket)
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +148,7 @@ class RunningServer:
 
     def connect(self, timeout: float = 20) -> Connection:
         """A new connection; a context manager."""
-        return Connection(self.host, self.port, timeout)
+        return Connection(self.host, self.port, timeout, tls=self.url.startswith("https:"))
 
     def get(self, path: str, timeout: float = 20) -> Answer:
         """GET on a connection of its own."""
