@@ -22,6 +22,7 @@ from app.web.gate import Gate, mark_forms, visitor
 from app.web.lab import Lab, stage_faults, staged
 from app.web.lists import INDEX
 from app.web.live import Live
+from app.web.metrics import Metrics
 from app.web.problems import api_problems
 from app.web.sandboxes import Sandboxes
 from app.web.security import (
@@ -59,15 +60,18 @@ def create_app(
     rendering.apply_fixes()
     settings = settings or Settings.from_env()
     refuse_unfit_demo(settings)
+    metrics = Metrics()
     app = App(_config(settings))
     app.provide(Settings, lambda: settings)
     app.template_global("demo")(sandboxes.banner)
     app.template_global("owner_of_contacts")(sandboxes.owner_of_contacts)
+    app.provide(Metrics, lambda: metrics)
+    app.add_middleware(metrics.count_requests(app))  # outermost, to see what the client gets
     app.template_global("has_lab")(lambda: settings.can_stage)
     if settings.demo:
         store, uploads, current = _add_demo(app, settings)
     else:
-        store, gate = store or open_with_samples(settings), None
+        store, gate = metrics.watch(store or open_with_samples(settings)), None
         if settings.auth == "password":
             gate = Gate(app, store.accounts(), Keys(settings.secret), clock)
             _add_sign_in(app, gate, passwords or Passwords())

@@ -12,6 +12,7 @@ from app.web import (
     hello,
     lab,
     live,
+    metrics,
     sandboxes,
     sign_in,
     transfer,
@@ -65,6 +66,7 @@ def register(app: App) -> None:
         ("DELETE", "/api/v1/contacts/{contact_id:int}", api.delete),
         ("GET", "/api/v1/batches/{batch_id:int}", api.show_batch),
         ("POST", "/api/v1/batches/{batch_id:int}/undo", api.undo),
+        ("GET", "/metrics", metrics.index),
     ):
         app.route(path, methods=[method])(handler)
     app.route("/live", referenced=True)(live.stream)  # no page, so nothing for a browser to fetch beforehand
