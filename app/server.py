@@ -27,6 +27,8 @@ from urllib.parse import urlsplit
 import h11
 import pounce
 import pounce._h2_handler
+import pounce._output
+import pounce._request_pipeline
 import pounce.logging
 import pounce.server
 import pounce.worker
@@ -46,6 +48,7 @@ from pounce.worker import Worker
 from app.settings import BadSetting, Settings, refuse_unsafe
 from app.web.draining import draining
 from app.web.headers import App, add_security_headers, check_host, refuse, security_headers
+from app.web.logs import Lines, keep_private, number_of, request_id
 from app.web.transport import scheme
 
 if sys.platform != "win32":
@@ -291,10 +294,11 @@ def _allow_many_connections() -> None:
 
 
 def _log_like_pounce(config: ServerConfig) -> None:
-    """Send the app's own log where Pounce's goes: text on a terminal, else a line of JSON each."""
+    """Send every log where Pounce's goes: text on a terminal, else a line of JSON each."""
     pounce.logging.configure_logging(config)
-    ours, theirs = logging.getLogger("app"), logging.getLogger("pounce")
-    ours.handlers, ours.level = theirs.handlers, theirs.level
+    handler = logging.getLogger("pounce").handlers[0]
+    logging.getLogger("app").setLevel(logging.INFO)
+    keep_private(handler)
 
 
 # --- the ASGI wrapper ---
@@ -322,8 +326,13 @@ def asgi(app: App, settings: Settings) -> ASGIApp:
             case "pounce.worker.draining":
                 draining().set()
                 await _close_idle_connections()
-            case _:
-                await app(scope, receive, send)
+            case kind:
+                try:
+                    await app(scope, receive, send)
+                except Exception as error:
+                    # With its text, which Private leaves out: it is about the start, not about a contact.
+                    log.error("%s failed: %s", kind, error)
+                    raise
 
     return add_security_headers(wrapped)
 
@@ -331,6 +340,7 @@ def asgi(app: App, settings: Settings) -> ASGIApp:
 async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """One request and its answer; 400 when the request breaks off."""
     scheme.set(scope["scheme"])
+    request_id.set(scope["extensions"]["request_id"])  # for this task, which answers nothing else
     body, answer = _Body(scope, receive), _Answer(send)
     try:
         await app(scope, body.receive, answer.send)
@@ -383,6 +393,9 @@ class _Answer:
     async def send(self, message: dict[str, Any]) -> None:
         """ASGI's send."""
         self.begun = True
+        if headers := message.get("headers"):
+            # Pounce adds the number of the request, and Chirp has done so already.
+            message["headers"] = [header for header in headers if header[0] != b"x-request-id"]
         await self._send(message)
 
 
@@ -408,6 +421,8 @@ def apply_fixes() -> None:
     _know_idle_http2_connections()
     _tell_processes_to_stop()
     _log_paths_only()
+    _log_no_values()
+    _number_requests()
 
 
 def _replace(owner: Any, name: str, function: Callable[..., Any]) -> None:
@@ -763,3 +778,26 @@ def _log_paths_only() -> None:
 
     _replace(pounce.worker, "log_request", patched)
     _replace(pounce._h2_handler, "log_request", patched)
+
+
+def _log_no_values() -> None:
+    """Exceptions are logged with their texts, and once more by a second way that no handler sees."""
+    branded_traceback = pounce._output.branded_traceback
+
+    def patched(error: BaseException, *, worker_id: int | None = None) -> None:
+        if worker_id is None:  # of the command line, before anything is served
+            branded_traceback(error)
+
+    _replace(pounce._output, "branded_traceback", patched)
+    _replace(pounce.logging, "_JSONFormatter", Lines)
+
+
+def _number_requests() -> None:
+    """A trusted proxy may give a request any number, of any length and characters."""
+
+    def patched(headers: Any, *, trusted: bool) -> str:
+        given = [value for name, value in headers if name.lower() == b"x-request-id"] if trusted else []
+        return number_of(given[0].decode("latin-1") if given else "")
+
+    _replace(pounce._request_pipeline, "extract_or_generate", patched)
+    _replace(pounce._h2_handler, "extract_or_generate", patched)

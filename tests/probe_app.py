@@ -2,9 +2,10 @@
 
 `python -m tests.probe_app routes` is a small Chirp app with routes that the real one has no
 use for. `python -m tests.probe_app store` is the real one with a store that says in the log
-on which worker it is opened and closed. `python -m tests.probe_app broken` has a worker hook
-that fails. `python -m tests.probe_app impatient` is the real one, which waits for its clients a
-second where it would wait for ten or twenty.
+on which worker it is opened and closed; `python -m tests.probe_app leaky` is it with a store
+whose mistakes say what it holds. `python -m tests.probe_app broken` has a worker hook that fails.
+`python -m tests.probe_app impatient` is the real one, which waits for its clients a second where
+it would wait for ten or twenty.
 """
 
 import asyncio
@@ -12,17 +13,22 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from chirp import App, AppConfig, EventStream, Request, SSEEvent, g, get_request
+from chirp.http.response import StreamingResponse
+from chirp.server.sender import send_streaming_response
 from pounce import Receive, Scope, Send
 
 from app import server
+from app.contacts.contact import Contact
+from app.contacts.listing import ListQuery
 from app.main import create_app, open_with_samples
 from app.settings import Settings
 from app.store import ContactStore
@@ -179,6 +185,63 @@ class NotedStore:
         return noted
 
 
+class LeakyStore:
+    """A store most of whose methods fail, with errors that hold all contacts and what was given to them."""
+
+    FAILING = frozenset({"update", "delete", "tag", "undo", "import_many", "statistics", "export", "history"})
+
+    def __init__(self, store: ContactStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._fail, name) if name in self.FAILING else getattr(self._store, name)
+
+    def _fail(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        contacts = list(self._store.export(ListQuery()))
+        if name == "history":  # of the page of one contact, which does not notice these
+            threading.Thread(target=self._raise, args=(name, contacts)).start()
+            asyncio.get_running_loop().create_task(self._raise_in_task(name, contacts))
+            return self._store.history(*args, **kwargs)
+        if name == "export":
+            return self._break_off(contacts)
+        return self._raise(name, args, kwargs, contacts)
+
+    def _break_off(self, contacts: list[Contact]) -> Iterator[Contact]:
+        yield contacts[0]
+        self._raise("export", contacts)
+
+    async def _raise_in_task(self, *what: object) -> None:
+        self._raise(*what)
+
+    def _raise(self, *what: object) -> None:
+        try:
+            raise ValueError(f"found {what}")
+        except ValueError as error:
+            error.add_note(f"noted {what}")
+            raise RuntimeError(f"cannot do {what}") from error
+
+
+def leaky(settings: Settings) -> ASGI:
+    """The real app, with a LeakyStore, and two addresses whose failures tell their query."""
+    store: Any = LeakyStore(open_with_samples(settings))
+    app = create_app(settings, store)
+
+    async def wrapped(scope: Scope, receive: Any, send: Any) -> None:
+        async def breaking() -> AsyncIterator[str]:
+            yield "the first half"
+            raise RuntimeError(scope["query_string"])
+
+        match scope.get("path"):
+            case "/escaping":
+                raise RuntimeError(scope["query_string"])
+            case "/breaking":
+                await send_streaming_response(StreamingResponse(breaking()), send)
+            case _:
+                await app(scope, receive, send)
+
+    return wrapped
+
+
 def broken() -> ASGI:
     """An app none of whose workers can start."""
     app = App(AppConfig(static_dir=None, worker_mode="async"))
@@ -214,6 +277,8 @@ def main() -> None:
             server.run(routes(), settings)
         case ["store"]:
             server.run(noted(settings), settings)
+        case ["leaky"]:
+            server.run(leaky(settings), settings)
         case ["broken"]:
             server.run(broken(), settings)
         case ["impatient"]:

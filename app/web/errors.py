@@ -6,16 +6,18 @@ into HTML, and a handler for 500 answers 200 (docs/upstream.md).
 """
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 
 from chirp import App, HTTPError, Request, Response, Template
 from chirp.middleware.protocol import AnyResponse, Next
-from chirp.server.terminal_errors import log_error
 
 from app.contacts.contact import EditConflict, InvalidContact, NoSuchBatch, NoSuchContact
 from app.store import StoreFull, StoreRefused, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 Middleware = Callable[[Request, Next], Awaitable[AnyResponse]]
 
@@ -29,8 +31,11 @@ def error_pages(app: App) -> Middleware:
         except Exception as error:
             status, message, headers = explain(error)
             if status == 500:
-                log_error(error, request)
-        response = _fragment(message) if request.is_narrow_fragment else _page(app, status, message)
+                log.error("500 for %s %s", request.method, request.path, exc_info=error)
+        if request.is_narrow_fragment:
+            response = _fragment(message)
+        else:
+            response = _page(app, status, message, request.request_id if status == 500 else "")
         return replace(response, headers=tuple((dict(response.headers) | headers).items()), status=status)
 
     return middleware
@@ -65,8 +70,9 @@ def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 500, "Something went wrong on our side. Please try again.", {}
 
 
-def _page(app: App, status: int, message: str) -> Response:
-    html = app.render(Template("error.html", status=status, title=HTTPStatus(status).phrase, message=message))
+def _page(app: App, status: int, message: str, number: str) -> Response:
+    title = HTTPStatus(status).phrase
+    html = app.render(Template("error.html", status=status, title=title, message=message, number=number))
     return Response(html, render_intent="full_page")
 
 

@@ -61,6 +61,7 @@ async def test_a_store_that_is_unavailable_asks_to_come_back(
     assert page.status == fragment.status == 503
     assert page.header("Retry-After") == fragment.header("Retry-After") == "5"
     assert page.dom.one("h1").text == "The address book is closed."
+    assert "number" not in page.dom.one("main").text
     _assert_leaves_the_page_alone(fragment, "The address book is closed.")
 
 
@@ -84,6 +85,7 @@ async def test_a_mistake_of_ours_is_logged_and_not_shown(
     assert page.dom.one("h1").text == message
     assert "secret" not in page.dom.raw_text
     assert "a secret of the house" in caplog.text
+    assert f"tell us this number: {page.header('X-Request-ID')}" in page.dom.one("main").text
     _assert_leaves_the_page_alone(fragment, message)
 
 

@@ -382,9 +382,7 @@ async def test_blocks_of_pages_have_no_address(client: TestClient, path: str, bl
     assert b"ada@example.com" not in answer.body
 
 
-@pytest.mark.parametrize(
-    "path", ["/__chirp/routes", "/__chirp/debug/manifest", "/_chirp/live", "/metrics", "/mcp"]
-)
+@pytest.mark.parametrize("path", ["/__chirp/routes", "/__chirp/debug/manifest", "/_chirp/live", "/mcp"])
 async def test_nothing_of_the_framework_is_open(client: TestClient, path: str) -> None:
     answer = Answer.of(await client.get(path))
 
