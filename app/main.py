@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from chirp import App, AppConfig, HealthCheck
+from chirp import App, AppConfig
 from chirp.contracts import Severity
 
 from app import routes
@@ -23,6 +23,7 @@ from app.web.lab import Lab, stage_faults, staged
 from app.web.lists import INDEX
 from app.web.live import Live
 from app.web.metrics import Metrics
+from app.web.probes import Readiness
 from app.web.problems import api_problems
 from app.web.sandboxes import Sandboxes
 from app.web.security import (
@@ -135,6 +136,7 @@ def _config(settings: Settings) -> AppConfig:
         static_dir=None,  # StaticFiles below
         safe_target=False,  # it and the next inject inline scripts, which our policy forbids
         sse_lifecycle=False,
+        ready_path="",  # app.web.probes has one that says more
         worker_mode="async",
         workers=settings.workers,
         max_request_body_size=BODY_LIMIT,
@@ -196,14 +198,13 @@ def _explain_to_check(app: App) -> None:
 
 
 def _add_lifecycle(app: App, store: ContactStore, uploads: Uploads) -> None:
+    readiness = Readiness(store)
+    app.provide(Readiness, lambda: readiness)
     app.on_startup(uploads.open)
+    app.on_startup(readiness.started)
     app.on_worker_startup(store.open_worker)
+    app.on_worker_startup(readiness.enter)
+    app.on_worker_shutdown(readiness.leave)
     app.on_worker_shutdown(store.close_worker)
     app.on_shutdown(uploads.close)
     app.on_shutdown(store.close)
-
-    def ready() -> bool:
-        store.check()
-        return True
-
-    app.add_health_check(HealthCheck("store", check=ready))

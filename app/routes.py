@@ -13,6 +13,7 @@ from app.web import (
     lab,
     live,
     metrics,
+    probes,
     sandboxes,
     sign_in,
     transfer,
@@ -21,7 +22,7 @@ from app.web import (
 
 
 def register(app: App) -> None:
-    """Register every route. /health and /ready are Chirp's own."""
+    """Register every route. /health is Chirp's own."""
     for method, path, handler in (
         ("GET", "/", contacts.home),
         ("GET", "/contacts", contacts.index),
@@ -67,6 +68,7 @@ def register(app: App) -> None:
         ("GET", "/api/v1/batches/{batch_id:int}", api.show_batch),
         ("POST", "/api/v1/batches/{batch_id:int}/undo", api.undo),
         ("GET", "/metrics", metrics.index),
+        ("GET", "/ready", probes.ready),
     ):
         app.route(path, methods=[method])(handler)
     app.route("/live", referenced=True)(live.stream)  # no page, so nothing for a browser to fetch beforehand
