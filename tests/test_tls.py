@@ -20,6 +20,7 @@ from h2.connection import H2Connection
 from h2.events import PingAckReceived
 
 from scripts.provide_programs import provide
+from tests.certificates import make_certificate
 from tests.server_process import RunningServer, running_server
 
 HEAD = "HTTP/%{http_version} %{http_code}"  # what curl is to say last
@@ -53,21 +54,7 @@ class Site:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for this machine and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = [
-        provide("openssl"),
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-    ]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @contextmanager
@@ -177,6 +164,7 @@ def test_at_sigterm_answers_are_finished_and_streams_end_politely(
     ):
         shell = _read_until(dashboard.stdout, b"</template>")  # which came before the slow section
         _read_until(live.stdout, b"event: beat")
+        assert '"path": "/dashboard"' not in site.server.log()  # where it comes at its end
 
         assert site.server.stop() < 2
 

@@ -1,0 +1,316 @@
+"""What is in deploy/ works: nginx really runs with our configuration in front of the real app.
+
+The configuration is the repository's own, with the test's paths and ports in the place of those of a
+machine. The systemd unit is checked by systemd where that is there; the Containerfile is read, because
+no engine for containers can be taken for granted.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from configparser import ConfigParser
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from app.server import free_port
+from app.settings import Settings, refuse_unsafe
+from scripts.provide_programs import provide
+from tests.certificates import make_certificate
+from tests.server_process import RunningServer, running_server
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+ROOT = DEPLOY.parent
+NAME = "contacts.example.org"
+SECRET = "a secret of thirty-two characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """nginx in front of the app. port: of HTTPS."""
+
+    app: RunningServer
+    port: int
+    http_port: int
+    certificate: Path
+    log: Path
+
+    def curl(self, path: str, *options: str) -> str:
+        """What curl prints; CalledProcessError if it does not get a whole answer."""
+        return subprocess.run(
+            self._command(path, *options), capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[IO[bytes]]:
+        """What a curl prints, as it comes."""
+        with subprocess.Popen(self._command(path, "--no-buffer"), stdout=subprocess.PIPE) as curl:
+            assert curl.stdout is not None
+            yield curl.stdout
+            curl.kill()
+
+    @contextmanager
+    def connect(self) -> Iterator[ssl.SSLSocket]:
+        """A connection that speaks HTTP/1.1."""
+        context = ssl.create_default_context(cafile=self.certificate)
+        with (
+            socket.create_connection(("127.0.0.1", self.port), 20) as plain,
+            context.wrap_socket(plain, server_hostname=NAME) as secure,
+        ):
+            yield secure
+
+    def _command(self, path: str, *options: str) -> list[str]:
+        found = ["--resolve", f"{NAME}:{self.port}:127.0.0.1", "--cacert", str(self.certificate)]
+        return [str(provide("curl")), "-sS", "--http2", *found, *options, f"https://{NAME}:{self.port}{path}"]
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """nginx with deploy/nginx.conf in front of the app, which knows of it what deploy/contacts.env says."""
+    folder = tmp_path_factory.mktemp("nginx")
+    # In development, and without sign-in: there a page is slow when asked to be.
+    kept = {name: _settings()[name] for name in ("CONTACTS_PROXIES", "CONTACTS_HOSTS")}
+    with (
+        running_server(
+            folder,
+            CONTACTS_SOCKET=str(folder / "app.sock"),
+            CONTACTS_PROXIES=kept["CONTACTS_PROXIES"],
+            CONTACTS_HOSTS=kept["CONTACTS_HOSTS"],
+        ) as app,
+        _nginx(folder, app) as front,
+    ):
+        yield front
+
+
+@contextmanager
+def _nginx(folder: Path, app: RunningServer) -> Iterator[Front]:
+    certificate, key = make_certificate(folder)
+    port, http_port = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    ours = (DEPLOY / "nginx.conf").read_text()
+    for theirs, mine in {
+        "unix:/run/contacts/app.sock": f"unix:{app.host}",
+        "listen 80;": f"listen 127.0.0.1:{http_port};",
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/ssl/contacts/fullchain.pem": str(certificate),
+        "/etc/ssl/contacts/privkey.pem": str(key),
+        "/var/log/nginx/contacts.log": str(folder / "access.log"),
+    }.items():
+        assert theirs in ours
+        ours = ours.replace(theirs, mine)
+    (folder / "contacts.conf").write_text(ours)
+    temporary = "\n".join(
+        f"{kind}_temp_path {folder / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder / 'nginx.pid'}; error_log stderr;\n"
+        f"{'user root root;' if os.geteuid() == 0 else ''}\n"
+        f"events {{}}\nhttp {{ {temporary} include {folder / 'contacts.conf'}; }}\n"
+    )
+    command = [str(provide("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    subprocess.run([*command, "-t", "-q"], check=True)
+    with subprocess.Popen(command) as nginx:
+        front = Front(app, port, http_port, certificate, folder / "access.log")
+        try:
+            # As soon as it listens; until then curl asks again.
+            front.curl(
+                "/hello",
+                "--retry",
+                "50",
+                "--retry-connrefused",
+                "--retry-delay",
+                "0",
+                "--retry-max-time",
+                "20",
+            )
+            yield front
+        finally:
+            nginx.terminate()
+
+
+def _settings() -> dict[str, str]:
+    """deploy/contacts.env."""
+    lines = (DEPLOY / "contacts.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+# --- nginx
+
+
+def test_a_page_comes_over_http_2_as_the_app_made_it(front: Front) -> None:
+    page = front.curl("/contacts", "--compressed", "-i", "-w", "HTTP/%{http_version}")
+
+    assert page.endswith("HTTP/2")
+    assert "Ada Lovelace" in page
+    assert "content-security-policy: default-src 'self'" in page
+
+
+def test_http_is_led_to_https(front: Front) -> None:
+    curl = [str(provide("curl")), "-sS", "-H", f"Host: {NAME}", "-w", "%{http_code} %{redirect_url}"]
+    led = subprocess.run(
+        [*curl, f"http://127.0.0.1:{front.http_port}/contacts?q=ada"], capture_output=True, text=True
+    )
+
+    assert led.stdout.endswith(f"301 https://{NAME}/contacts?q=ada")
+
+
+def test_htmx_posts_and_the_app_takes_the_address_for_its_own(front: Front) -> None:
+    # Had the app another Host or scheme in mind than the browser, it would refuse this as another site's.
+    htmx = ["-H", "HX-Request: true", "-H", f"Origin: https://{NAME}"]
+    posted = front.curl("/contacts", *htmx, "-d", "name=Nora&email=nora@example.org", "-w", "%{http_code}")
+
+    assert posted.endswith("200")
+    assert "Nora" in front.curl("/contacts")
+
+
+def test_a_streamed_page_begins_before_its_slow_section_is_there(front: Front) -> None:
+    with front.stream("/dashboard?slow=2") as page:
+        shell = _read_until(page, b"</template>")
+        assert '"path": "/dashboard"' not in front.app.log()  # where it comes at its end
+        rest = page.read()
+
+    assert b"</html>" not in shell
+    assert b"</html>" in rest
+
+
+def test_an_event_comes_at_once(front: Front) -> None:
+    with front.stream("/live") as events:
+        _read_until(events, b"event: beat")
+        front.curl("/contacts", "-d", "name=Live&email=live@example.org")
+
+        assert b"event: changed" in _read_until(events, b"event: changed")
+
+
+def test_the_number_of_a_request_is_the_same_everywhere(front: Front) -> None:
+    answer = front.curl("/contacts/987654?q=grace", "-i", "-H", "X-Request-ID: chosen-by-me")
+    (number,) = re.findall(r"^x-request-id: ([0-9a-f]{32})\r?$", answer, re.M)
+
+    logged = front.app.wait_for(f'.*"/contacts/987654".*"req_id": "{number}".*')
+    assert json.loads(logged)["status"] == 404
+    assert number in front.log.read_text()
+    assert "grace" not in front.log.read_text()
+
+
+def test_what_a_stranger_says_about_where_it_comes_from_is_not_believed(front: Front) -> None:
+    forged = front.curl(
+        "/contacts", "-d", "name=Eve&email=eve@example.org", "-H", "Origin: https://evil.example",
+        "-H", f"X-Forwarded-Host: {NAME}", "-w", "%{http_code}",
+    )  # fmt: skip
+
+    assert forged.endswith("403")
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "whose"),
+    [("/contacts", 1_500_000, "<h1>"), ("/contacts", 3_000_000, "nginx"), ("/import", 35_000_000, "nginx")],
+    ids=["a form, by the app", "a form, by nginx", "a file, by nginx"],
+)
+def test_what_is_too_large_is_refused(front: Front, tmp_path: Path, path: str, size: int, whose: str) -> None:
+    (tmp_path / "large").write_bytes(b"a" * size)
+
+    answer = front.curl(path, "--data-binary", f"@{tmp_path / 'large'}", "-w", "%{http_code}")
+
+    assert answer.endswith("413")
+    assert whose in answer
+
+
+def test_a_head_in_several_packets_is_answered(front: Front) -> None:
+    with front.connect() as connection:
+        for part in (
+            b"GET /hello HT",
+            b"TP/1.1\r\nHost: contacts.",
+            b"example.org\r\nConnection: close\r\n",
+            b"\r\n",
+        ):
+            connection.sendall(part)
+
+        assert b"Hello from Contacts." in _read_all(connection)
+
+
+def test_a_body_cut_short_reaches_nobody(front: Front) -> None:
+    with front.connect() as connection:
+        head = (
+            f"POST /contacts HTTP/1.1\r\nHost: {NAME}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        )
+        connection.sendall(f"{head}Content-Length: 60\r\n\r\nname=Cut&email=cut@example.com".encode())
+
+    assert "cut@example.com" not in front.curl("/contacts")
+
+
+def test_strangers_see_no_figures(front: Front) -> None:
+    assert "404" in front.curl("/metrics", "-w", "%{http_code}")
+    assert "contacts_requests" in front.app.get("/metrics").text
+
+
+# --- systemd, container
+
+
+def test_the_settings_for_systemd_are_safe_but_for_the_secret() -> None:
+    read = _settings()
+
+    assert read["CONTACTS_SECRET"] == ""
+    refuse_unsafe(Settings.from_env(read | {"CONTACTS_SECRET": SECRET}))
+
+
+def test_the_unit_is_what_systemd_understands(tmp_path: Path) -> None:
+    text = (DEPLOY / "contacts.service").read_text()
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(text)
+    service = unit["Service"]
+
+    assert (service["NoNewPrivileges"], service["ProtectSystem"]) == ("yes", "strict")
+    assert int(service["TimeoutStopSec"]) > 2 * 8  # the shutdown_timeout of app.server
+    assert service["ExecStart"].endswith("-m app serve")
+    assert _settings()["CONTACTS_SOCKET"].startswith(f"/run/{service['RuntimeDirectory']}/")
+    assert f"/var/lib/{service['StateDirectory']}/" in _settings()["CONTACTS_STORE"]
+    if systemd := shutil.which("systemd-analyze"):
+        ours = tmp_path / "contacts.service"
+        ours.write_text(text.replace("/srv/contacts/.venv/bin/python", "/bin/true"))
+        checked = subprocess.run([systemd, "verify", str(ours)], capture_output=True, text=True)
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_the_container_holds_what_the_app_needs_and_no_secret() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ").splitlines()
+    steps = [shlex.split(line) for line in lines if line and not line.startswith("#")]
+    copied = {
+        source
+        for step in steps
+        if step[0] == "COPY" and not step[1].startswith("--from")
+        for source in step[1:-1]
+    }
+    set_ = dict(pair.split("=", 1) for step in steps if step[0] == "ENV" for pair in step[1:])
+
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    assert {"app", "migrations", "static", "templates"} <= copied
+    assert [step[1] for step in steps if step[0] == "USER"] == ["contacts"]
+    assert [step[0] for step in steps].count("HEALTHCHECK") == 1
+    assert [step[1] for step in steps if step[0] == "VOLUME"] == ["/data"]
+    assert set_["CONTACTS_STORE"].startswith("sqlite:////data/")
+    assert [name for name in set_ if "SECRET" in name or "TOKEN" in name] == []
+    run = {name: value for name, value in set_.items() if name.startswith("CONTACTS_")}
+    refuse_unsafe(Settings.from_env(run | {"CONTACTS_SECRET": SECRET, "CONTACTS_HOSTS": NAME}))
+
+
+def _read_until(stream: IO[bytes], text: bytes) -> bytes:
+    read = b""
+    while text not in read and (line := stream.readline()):
+        read += line
+    assert text in read
+    return read
+
+
+def _read_all(connection: ssl.SSLSocket) -> bytes:
+    read = b""
+    while more := connection.recv(65_536):
+        read += more
+    return read
