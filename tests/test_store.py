@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-import app.store.memory
-import app.store.sqlite
 from app.contacts.changes import EXAMPLES, UndoConflict
 from app.contacts.contact import (
     Contact,
@@ -20,6 +18,7 @@ from app.contacts.listing import SORTS, ContactPage, ListQuery, Sort
 from app.store import ContactStore, OnDuplicate, RowError, StoreUnavailable
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, ALAN, GRACE, add, draft, names
+from tests.patching import patch_stores
 
 DUPLICATES: tuple[OnDuplicate, ...] = ("skip", "fill", "update")
 IMPOSSIBLE_IDS = [0, -1, 2, 2**63, -(2**70)]
@@ -289,9 +288,7 @@ def test_tags_are_compared_without_regard_to_case_and_all_must_be_there(store: C
 def test_more_matches_than_the_limit_are_counted_by_count_alone(
     store: ContactStore, monkeypatch: pytest.MonkeyPatch, candidates: int
 ) -> None:
-    monkeypatch.setattr(app.store.sqlite, "_CANDIDATES_LIMIT", candidates)
-    for module in (app.store.memory, app.store.sqlite):
-        monkeypatch.setattr(module, "COUNT_LIMIT", 20)
+    patch_stores(monkeypatch, _CANDIDATES_LIMIT=candidates, COUNT_LIMIT=20)
     store.import_many(draft(f"Person {number:02}", tags="Work") for number in range(21))
     some = ListQuery(text="person", tags=("work",), limit=8)
 
@@ -1067,7 +1064,7 @@ def test_an_import_of_several_hundreds_can_be_undone(store: ContactStore) -> Non
 
 
 def test_an_import_tells_how_far_it_has_read(store: ContactStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.store.sqlite, "_IMPORT_TURN", 0)  # however fast this computer is
+    patch_stores(monkeypatch, IMPORT_TURN=0)  # however fast this computer is
     told: list[int] = []
 
     store.import_many((draft(f"Person {number}") for number in range(1_234)), progress=told.append)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import app.store.sqlite
+import app.store.sql
 from app.contacts.listing import ListQuery
 from app.store import StoreUnavailable
 from app.store.sqlite import SQLiteStore
@@ -24,7 +24,7 @@ PEOPLE = [draft(f"Person {number:03}", tags="New") for number in range(300)]
 IMPORTER = """
 import sys
 from pathlib import Path
-import app.store.sqlite
+import app.store.sql
 from app.store.sqlite import SQLiteStore
 from tests.test_store_imports import PEOPLE
 
@@ -33,7 +33,7 @@ def pause(done):
         print(done, flush=True)
         sys.stdin.readline()
 
-app.store.sqlite._IMPORT_GROUP, app.store.sqlite._IMPORT_TURN = 100, 0
+app.store.sql.IMPORT_GROUP, app.store.sql.IMPORT_TURN = 100, 0
 store = SQLiteStore(Path(sys.argv[1]))
 print(store.import_many(PEOPLE, progress=pause).added, flush=True)
 store.close()
@@ -43,8 +43,8 @@ store.close()
 @pytest.fixture(autouse=True)
 def groups_of_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each a transaction of its own."""
-    monkeypatch.setattr(app.store.sqlite, "_IMPORT_GROUP", 100)
-    monkeypatch.setattr(app.store.sqlite, "_IMPORT_TURN", 0)
+    monkeypatch.setattr(app.store.sql, "IMPORT_GROUP", 100)
+    monkeypatch.setattr(app.store.sql, "IMPORT_TURN", 0)
 
 
 def importer(database: Path) -> subprocess.Popen[str]:

@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-import app.store.memory
-import app.store.sqlite
 from app.contacts.contact import ContactDraft, now
 from app.contacts.listing import ONLY, SORTS, STALE, ListQuery, Only, Sort, Statistics, weeks_until
 from app.contacts.samples import samples
@@ -15,6 +13,7 @@ from app.store import ContactStore
 from app.store.memory import MemoryStore
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, GRACE, add, draft, names
+from tests.patching import patch_stores
 
 Clock = Callable[[datetime], None]
 
@@ -24,8 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Sets the time by which the stores go."""
 
     def put(moment: datetime) -> None:
-        for module in (app.store.memory, app.store.sqlite):
-            monkeypatch.setattr(module, "now", lambda: moment)
+        patch_stores(monkeypatch, now=lambda: moment)
 
     return put
 

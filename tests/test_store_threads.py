@@ -348,7 +348,7 @@ def test_connections_of_threads_that_have_ended_are_closed(database: Path) -> No
 
     store.count()
 
-    assert len(store._slots) == 1
+    assert len(store._connections) == 1
     store.close()
 
 

@@ -6,33 +6,22 @@ other processes `BEGIN IMMEDIATE` and SQLite's own timeout do the same. All SQL 
 module and in `migrations/`.
 """
 
-import itertools
 import json
 import os
 import sqlite3
 import sys
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
-from app.contacts.contact import (
-    Contact,
-    ContactDraft,
-    EditConflict,
-    NoSuchBatch,
-    NoSuchContact,
-    email_key,
-    email_taken,
-    now,
-)
+from app.contacts.changes import Batch, Change, Kind
+from app.contacts.contact import Contact, email_key, now
 from app.contacts.listing import (
     COUNT_LIMIT,
     STALE,
@@ -50,24 +39,30 @@ from app.contacts.listing import (
     terms,
     weeks_until,
 )
-from app.store import CannotOpen, ImportResult, OnDuplicate, StoreUnavailable
-from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, removed, retagged
+from app.store import CannotOpen, StoreUnavailable
+from app.store.connections import CLOSED, Connections
+from app.store.edits import Edit, ImportRow
 from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
 from app.store.migrations import migrate
-from app.store.spool import Drafts, Spool, ahead
+from app.store.sql import (
+    GROUP,
+    SQLStore,
+    from_contact,
+    from_entry,
+    get,
+    retagging,
+    to_batch,
+    to_datetime,
+    to_logged,
+)
 from app.store.sqlite_accounts import SQLiteAccounts
 from app.store.turns import Turns
 
 if sys.platform != "win32":
     import fcntl
 
-_GROUP = 500  # contacts read or written by one statement
-_IMPORT_GROUP = 200  # rows that an import writes before it looks whether others want to write
-_IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it cannot see other processes
 _TAG_SETS = 4_096  # sets of tags that are remembered as they stand in rows
 _CACHE = 16_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
-# Rows of an import after which it brings the write-ahead log into the file, or a commit would have to.
-_CHECKPOINT = 3_000
 _CANDIDATES_LIMIT = 4_000  # ids from the search index that are worth having along another index
 _DENSE = 25  # measured: a contact passed by takes half the time of one looked up, and a page has 50
 
@@ -231,7 +226,6 @@ FROM contact WHERE email_key IS NOT NULL GROUP BY domain ORDER BY contacts DESC,
 }
 _WEEK = 7 * 24 * 60 * 60 * 1_000  # milliseconds
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is wrong and what to do about it, by the primary code of SQLite's error.
 _TROUBLE = {
     sqlite3.SQLITE_BUSY: ("{file} is busy: something else is writing to it", "Try again in a moment."),
@@ -254,41 +248,9 @@ _TROUBLE = {
 _MOVED = (
     "{file} was deleted or replaced while the app runs. Nothing was saved. Put it back or restart the app."
 )
-_CLOSED = "The address book is closed."
 
 
-class _Slot:
-    """A connection and the lock that keeps every other thread, close() included, off it.
-
-    Using one connection from two threads at once, or closing it while it is in use, does not
-    raise: it crashes the process.
-    """
-
-    __slots__ = ("conn", "lock", "thread")
-
-    def __init__(self, conn: sqlite3.Connection) -> None:
-        self.conn: sqlite3.Connection | None = conn
-        self.lock = threading.Lock()
-        self.thread = threading.current_thread()
-
-    def __enter__(self) -> sqlite3.Connection:
-        self.lock.acquire()
-        if self.conn is None:
-            self.lock.release()
-            raise StoreUnavailable(_CLOSED)
-        return self.conn
-
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
-
-    def close(self) -> None:
-        with self.lock:
-            conn, self.conn = self.conn, None
-            if conn is not None:
-                conn.close()
-
-
-class SQLiteStore:
+class SQLiteStore(SQLStore):
     """Contacts in an SQLite file. The contract is that of app.store.ContactStore.
 
     busy_timeout: seconds that a write waits for others before it raises StoreUnavailable. An
@@ -299,12 +261,9 @@ class SQLiteStore:
     def __init__(self, path: Path, *, busy_timeout: float = 5.0) -> None:
         self._path = path.absolute()
         self._busy_timeout = busy_timeout
-        self._local = threading.local()
-        self._slots: set[_Slot] = set()
-        self._registry = threading.Lock()  # guards _slots and _closed
+        self._connections = Connections(self._reconnect)
         self._writing = Turns()
         self._importing = threading.Lock()  # taken before _writing
-        self._closed = False
         self._damaged = False
         self._inode = self._open()
         self._recover()
@@ -313,21 +272,21 @@ class SQLiteStore:
     # --- reading
 
     def list(self, query: ListQuery) -> ContactPage:
-        with self._read() as conn, _transaction(conn, "BEGIN"):
-            return _page(conn, query)
+        with self._snapshot() as rows:
+            return _page(rows.conn, query)
 
     def neighbours(self, query: ListQuery, contact_id: int) -> tuple[Contact | None, Contact | None]:
-        with self._read() as conn, _transaction(conn, "BEGIN"):
-            contact = _get(conn, contact_id)
+        with self._snapshot() as rows:
+            contact = get(rows, contact_id)
             onwards = replace(query, after=(sort_keys(contact)[query.sort], contact_id), limit=1)
-            found = _few(conn, query)
-            before = _rows(conn, replace(onwards, descending=not query.descending), found)
-            behind = _rows(conn, onwards, found)
+            found = _few(rows.conn, query)
+            before = _rows(rows.conn, replace(onwards, descending=not query.descending), found)
+            behind = _rows(rows.conn, onwards, found)
         return _first_contact(before), _first_contact(behind)
 
     def ids(self, query: ListQuery) -> Sequence[int]:
-        with self._read() as conn, _transaction(conn, "BEGIN"):
-            return _ids(conn, query)
+        with self._snapshot() as rows:
+            return _ids(rows.conn, query)
 
     def tags(self) -> Sequence[tuple[str, int]]:
         with self._read() as conn:
@@ -338,16 +297,16 @@ class SQLiteStore:
         )
 
     def get(self, contact_id: int) -> Contact:
-        with self._read() as conn:
-            return _get(conn, contact_id)
+        with self._rows() as rows:
+            return get(rows, contact_id)
 
     def count(self, query: ListQuery | None = None) -> int:
         with self._read() as conn:
             return _count(conn, query or ListQuery())
 
     def find_email(self, email: str) -> Contact | None:
-        with self._read() as conn:
-            return _find_email(conn, email_key(lookup(email)))
+        with self._rows() as rows:
+            return rows.with_email(email_key(lookup(email)))
 
     def export(self, query: ListQuery) -> Iterator[Contact]:
         # The ids, eight bytes each, settle who comes and in which order, whatever is written
@@ -381,13 +340,14 @@ class SQLiteStore:
             return _value(conn, _SETTLED)
 
     def batch(self, batch_id: int) -> Batch | None:
-        with self._read() as conn:
-            return _find_batch(conn, batch_id)
+        with self._rows() as rows:
+            return rows.batch(batch_id) if is_id(batch_id) else None
 
     def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
         below = 2**63 - 1 if before is None else min(max(before, 0), 2**63 - 1)
         with self._read() as conn:
-            return tuple(map(_to_batch, conn.execute(_NEWEST_BATCHES, (below, limit)).fetchall()))
+            rows = conn.execute(_NEWEST_BATCHES, (below, limit)).fetchall()
+        return tuple(to_batch(row, _to_change) for row in rows)
 
     def samples(self, limit: int | None = None) -> Sequence[int]:
         with self._read() as conn:
@@ -410,111 +370,6 @@ class SQLiteStore:
         with self._read() as conn:
             return tuple(conn.execute(_TOP[field], (limit,)).fetchall())
 
-    # --- writing
-
-    def add(self, draft: ContactDraft) -> tuple[Contact, Batch]:
-        prepared = Entry.of(Contact.create(0, draft.clean(), now()))
-        with self._write() as conn:
-            at = now()
-            if taken_by := _find_email(conn, prepared.email):
-                raise email_taken(taken_by)
-            contact = replace(prepared.contact, id=_next_id(conn), created_at=at, updated_at=at)
-            return contact, _record_one(conn, "add", at, Edit(None, prepared.at(contact)))
-
-    def update(self, contact_id: int, draft: ContactDraft, version: int) -> tuple[Contact, Batch | None]:
-        draft = draft.clean()
-        prepared = Entry.of(Contact.create(contact_id, draft, now()))
-        with self._write() as conn:
-            at = now()
-            current = _get(conn, contact_id)
-            if current.version != version:
-                raise EditConflict(current)
-            if (taken_by := _find_email(conn, prepared.email)) and taken_by.id != contact_id:
-                raise email_taken(taken_by)
-            if current.holds(draft):
-                return current, None
-            contact = current.changed(draft, at)
-            return contact, _record_one(conn, "update", at, Edit(current, prepared.at(contact)))
-
-    def delete(self, contact_ids: Sequence[int], *, version: int | None = None) -> Batch | None:
-        with self._write() as conn:
-            edits = _edits(conn, contact_ids, lambda contact: removed(contact, version))
-            return _record(conn, "delete", now(), edits)
-
-    def tag(
-        self, contact_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
-    ) -> Batch | None:
-        with self._write() as conn:
-            at = now()
-            edits = _edits(conn, contact_ids, lambda contact: retagged(contact, add, remove, at))
-            return _record(conn, "tag", at, edits)
-
-    def merge(self, versions: Mapping[int, int], draft: ContactDraft) -> tuple[Contact, Batch]:
-        draft = draft.clean()
-        first, *others = versions
-        prepared = Entry.of(Contact.create(first, draft, now()))
-        with self._write() as conn:
-            at = now()
-            current = refuse_stale(versions, lambda contact_id: _find(conn, contact_id))
-            if (taken_by := _find_email(conn, prepared.email)) and taken_by.id not in versions:
-                raise email_taken(taken_by)
-            contact = current[first].changed(draft, at)
-            edits = [
-                Edit(current[first], prepared.at(contact)),
-                *(Edit(current[other], None) for other in others),
-            ]
-            batch = _record(conn, "merge", at, [edits])
-            assert batch, "a merge changes at least two contacts"
-            return contact, batch
-
-    def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
-        with Spool() as spool, self._write() as conn:
-            self._refuse_if_open(conn, batch_id)
-            return _undo(conn, batch_id, spool, partly=partly)
-
-    def undo_plan(self, batch_id: int) -> UndoPlan:
-        with self._read() as conn, _transaction(conn, "BEGIN"):
-            self._refuse_if_open(conn, batch_id)
-            return _decide_undo(conn, batch_id, now(), lambda edits: None)
-
-    def import_many(
-        self,
-        drafts: Iterable[ContactDraft],
-        on_duplicate: OnDuplicate = "skip",
-        *,
-        kind: Kind = "import",
-        progress: Callable[[int], object] = lambda done: None,
-    ) -> ImportResult:
-        self._refuse_if_lost()
-        with Drafts(drafts, _IMPORT_GROUP) as read, self._turn():
-            self._undo_unfinished()
-            plan = Import(on_duplicate, now(), read.failed)
-            batch_id: int | None = None
-            done = len(plan.failed)
-            try:
-                with closing(ahead(read.groups(plan.at))) as groups:
-                    while (rows := next(groups, None)) is not None:
-                        before = done
-                        batch_id, written = self._import_some(plan, rows, groups, batch_id, kind)
-                        done += written
-                        if before // _CHECKPOINT != done // _CHECKPOINT:
-                            self._checkpoint()
-                        progress(done)
-                progress(done)
-                return plan.result(self._finish(batch_id) if batch_id else None)
-            except BaseException:
-                self._break_off(batch_id)
-                raise
-
-    def preview(self, drafts: Iterable[ContactDraft], on_duplicate: OnDuplicate = "skip") -> ImportResult:
-        with Drafts(drafts, _IMPORT_GROUP) as read:
-            plan = Import(on_duplicate, now(), read.failed)
-            for rows in read.groups(plan.at):
-                with self._read() as conn:
-                    known = _known(conn, rows)
-                plan.edits(rows, known, next_id=2**62)
-        return plan.result(None)
-
     # --- running
 
     def accounts(self) -> SQLiteAccounts:
@@ -532,94 +387,27 @@ class SQLiteStore:
             pass
 
     def close_worker(self) -> None:
-        slot: _Slot | None = self._local.__dict__.pop("slot", None)
-        if slot is not None:
-            with self._registry:
-                self._slots.discard(slot)
-            slot.close()
+        self._connections.close_mine()
 
     def close(self) -> None:
-        with self._registry:
-            again, self._closed = self._closed, True
-            slots, self._slots = self._slots, set()
-        for slot in slots:
-            slot.close()
-        if not again and _inode(self._path) == self._inode:
+        if self._connections.close() and _inode(self._path) == self._inode:
             # The last connection that closes brings the log into the file. Workers that close at the
             # same moment each take another for the last, so here comes one that is alone.
             with suppress(sqlite3.Error), closing(self._connect()) as conn:
                 _value(conn, _TOTAL)
 
-    def _import_some(
-        self,
-        plan: Import,
-        rows: Sequence[ImportRow],
-        groups: Iterator[Sequence[ImportRow]],
-        batch_id: int | None,
-        kind: Kind,
-    ) -> tuple[int | None, int]:
-        """Write rows of an import, and as many of the next groups as nobody else wants to write.
-
-        All in one transaction: the fewer there are, the less has to be written twice. Returns the
-        batch, None if it has none yet, and how many rows were written.
-        """
-        written = 0
-        end = monotonic() + _IMPORT_TURN
-        with self._write() as conn:
-            while True:
-                batch_id = _import_group(conn, plan, rows, batch_id, kind)
-                written += len(rows)
-                if self._writing.wanted or monotonic() >= end or (more := next(groups, None)) is None:
-                    return batch_id, written
-                rows = more
+    @property
+    def _wanted(self) -> bool:
+        return self._writing.wanted
 
     def _checkpoint(self) -> None:
         """Bring the write-ahead log into the file here, where nobody waits, rather than in a write."""
         with self._read() as conn:
             conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _finish(self, batch_id: int) -> Batch:
-        with self._write() as conn:
-            conn.execute(_CLOSE_BATCH, (batch_id,))
-            return _get_batch(conn, batch_id)
-
-    def _break_off(self, batch_id: int | None) -> None:
-        """Undo what an import has written; StoreUnavailable when not even that goes."""
-        if batch_id is None:
-            return
-        try:
-            self._undo_unfinished()
-        except StoreUnavailable as unavailable:
-            trouble = str(unavailable).replace(" Nothing was saved.", "")
-            raise StoreUnavailable(
-                f"{trouble} A part of the import is still there; the next start or import takes it back."
-            ) from unavailable
-
-    def _undo_unfinished(self) -> None:
-        """Undo, as far as that goes, what imports have written that did not come to their end.
-
-        Only while no import runs: see `_turn`.
-        """
-        with self._read() as conn:
-            unfinished = [batch_id for (batch_id,) in conn.execute(_UNFINISHED).fetchall()]
-        for batch_id in unfinished:
-            with Spool() as spool, self._write() as conn:
-                with suppress(UndoConflict):  # others have changed all of it since
-                    _undo(conn, batch_id, spool, partly=True)
-                conn.execute(_CLOSE_BATCH, (batch_id,))
-
-    def _recover(self) -> None:
-        """Undo what an import left that was cut off, unless another process is importing right now."""
-        with suppress(BlockingIOError, StoreUnavailable):
-            with self._read() as conn:
-                unfinished = conn.execute(_UNFINISHED).fetchall()
-            if unfinished:
-                with self._turn(wait=False):
-                    self._undo_unfinished()
-
     @contextmanager
     def _turn(self, *, wait: bool = True) -> Iterator[None]:
-        """Import alone, among all threads and processes; BlockingIOError if that means to wait and we do not.
+        """See SQLStore.
 
         The lock is on the write-ahead log, which is there as long as anyone has a connection, and
         which SQLite itself does not lock: closing a file that it has locked would drop its locks.
@@ -682,39 +470,35 @@ class SQLiteStore:
             raise
         return conn
 
-    def _slot(self) -> _Slot:
-        """The calling thread's own slot, opened at its first call."""
-        slot: _Slot | None = getattr(self._local, "slot", None)
-        if slot is not None:
-            return slot
+    def _reconnect(self) -> sqlite3.Connection:
         self._refuse_if_lost()
-        slot = _Slot(self._connect())
-        with self._registry:  # published only when set up: from here on close() may reach it
-            ended = {other for other in self._slots if not other.thread.is_alive()}
-            self._slots = {slot, *self._slots} - ended
-        if self._closed:
-            ended.add(slot)
-        for other in ended:
-            other.close()
-        self._local.slot = slot
-        return slot
+        return self._connect()
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
         """The thread's connection. Do not call another method of the store inside: it waits for this one."""
-        with self._errors(), self._slot() as conn:
+        with self._errors(), self._connections.mine() as conn:
             yield conn
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: everything written inside is kept, or, if anything raises, nothing of it."""
+    def _rows(self) -> Iterator[_Rows]:
+        with self._read() as conn:
+            yield _Rows(conn)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[_Rows]:
+        with self._read() as conn, _transaction(conn, "BEGIN"):
+            yield _Rows(conn)
+
+    @contextmanager
+    def _write(self) -> Iterator[_Rows]:
         if not self._writing.acquire(timeout=self._busy_timeout):
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_BUSY))
         try:
             self._refuse_if_lost()
             self._refuse_if_damaged()
             with self._read() as conn, _transaction(conn, "BEGIN IMMEDIATE"):
-                yield conn
+                yield _Rows(conn)
         finally:
             self._writing.release()
 
@@ -723,8 +507,8 @@ class SQLiteStore:
 
         SQLite would go on writing to a deleted file, and all of it would be gone with the process.
         """
-        if self._closed:
-            raise StoreUnavailable(_CLOSED)
+        if self._connections.closed:
+            raise StoreUnavailable(CLOSED)
         if _inode(self._path) != self._inode:
             raise StoreUnavailable(_MOVED.format(file=self._path.name))
 
@@ -732,11 +516,6 @@ class SQLiteStore:
         """StoreUnavailable once damage was seen: SQLite would go on writing around it."""
         if self._damaged:
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_CORRUPT))
-
-    def _refuse_if_open(self, conn: sqlite3.Connection, batch_id: int) -> None:
-        """StoreUnavailable for a batch that an import is still writing."""
-        if (batch := _find_batch(conn, batch_id)) and batch.open:
-            raise StoreUnavailable("This import is still running. Nothing was undone. Wait for its end.")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -753,13 +532,6 @@ class SQLiteStore:
     def _unavailable(self, code: int) -> str:
         trouble, remedy = _TROUBLE[code]
         return f"{trouble.format(file=self._path.name)}. Nothing was saved. {remedy}"
-
-    def _each(self, ids: Sequence[int]) -> Iterator[Contact]:
-        """The contacts with these ids, in their order, as they are when their turn comes."""
-        for group in itertools.batched(ids, _GROUP, strict=False):
-            with self._read() as conn:
-                contacts = _get_many(conn, group)
-            yield from (contacts[contact_id] for contact_id in group if contact_id in contacts)
 
 
 # --- connections and files
@@ -809,7 +581,7 @@ def _renew_keys(conn: sqlite3.Connection) -> None:
         return
     with _transaction(conn, "BEGIN IMMEDIATE"):
         last_id = -1
-        while rows := conn.execute(_WITH_KEYS, (last_id, _GROUP)).fetchall():
+        while rows := conn.execute(_WITH_KEYS, (last_id, GROUP)).fetchall():
             last_id = rows[-1][0]
             entries = (_from_entry(Entry.of(_to_contact(row[:10]))) for row in rows)
             renewed = [new for row, new in zip(rows, entries, strict=True) if new[10:] != row[10:]]
@@ -970,233 +742,91 @@ def _order_by(query: ListQuery) -> str:
     return f"ORDER BY {_ORDER[query.sort]} {direction}, c.id {direction}"
 
 
-def _find(conn: sqlite3.Connection, contact_id: int) -> Contact | None:
-    rows = conn.execute(_GET, (contact_id,)).fetchall() if is_id(contact_id) else []
-    return _to_contact(rows[0]) if rows else None
+# --- what app.store.sql wants
 
 
-def _get(conn: sqlite3.Connection, contact_id: int) -> Contact:
-    contact = _find(conn, contact_id)
-    if contact is None:
-        raise NoSuchContact(contact_id)
-    return contact
+class _Rows:
+    """The statements that app.store.sql wants, on a connection."""
 
+    __slots__ = ("conn",)
 
-def _get_many(conn: sqlite3.Connection, contact_ids: Iterable[int]) -> dict[int, Contact]:
-    rows = conn.execute(_GET_MANY, (_json(list(contact_ids)),)).fetchall()
-    return {row[0]: _to_contact(row) for row in rows}
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self.conn = conn
 
+    def find(self, contact_id: int) -> Contact | None:
+        rows = self.conn.execute(_GET, (contact_id,)).fetchall()
+        return _to_contact(rows[0]) if rows else None
 
-def _find_email(conn: sqlite3.Connection, key: str | None) -> Contact | None:
-    rows = conn.execute(_BY_EMAIL, (key,)).fetchall()
-    return _to_contact(rows[0]) if rows else None
-
-
-def _find_batch(conn: sqlite3.Connection, batch_id: int) -> Batch | None:
-    rows = conn.execute(_BATCH, (batch_id,)).fetchall() if is_id(batch_id) else []
-    return _to_batch(rows[0]) if rows else None
-
-
-def _get_batch(conn: sqlite3.Connection, batch_id: int) -> Batch:
-    batch = _find_batch(conn, batch_id)
-    if batch is None:
-        raise NoSuchBatch(batch_id)
-    return batch
-
-
-def _changes_of(conn: sqlite3.Connection, batch_id: int) -> Iterator[Sequence[Change]]:
-    """The changes of a batch, a group at a time."""
-    seq = 0
-    while rows := conn.execute(_CHANGES_OF, (batch_id, seq, _GROUP)).fetchall():
-        yield [_to_change(row) for row in rows]
-        seq = rows[-1][0]
-
-
-def _changed_in(conn: sqlite3.Connection, batch_id: int, contacts: Iterable[Contact]) -> set[int]:
-    """Ids of those contacts that a batch has changed."""
-    ids = [contact.id for contact in contacts]
-    if not ids:
-        return set()
-    return {contact_id for (contact_id,) in conn.execute(_CHANGED_IN, (_json(ids), batch_id))}
-
-
-def _known(conn: sqlite3.Connection, rows: Sequence[ImportRow]) -> dict[Identity, Contact]:
-    """The contacts that these rows may be. A row with an email is known by nothing else."""
-    emails = [row.entry.email for row in rows if row.entry.email]
-    names = [row.entry.order["name"] for row in rows if not row.entry.email]
-    found = (
-        (key, name, _to_contact(row))
-        for key, name, *row in conn.execute(_KNOWN, (_json(emails), _json(names)))
-    )
-    return {identity(key, name, contact.phone): contact for key, name, contact in found}
-
-
-def _next_id(conn: sqlite3.Connection) -> int:
-    """The id for a new contact: above every id ever given."""
-    return _value(conn, _LAST_ID) + 1
-
-
-# --- writing; inside a transaction
-
-
-def _import_group(
-    conn: sqlite3.Connection, plan: Import, rows: Sequence[ImportRow], batch_id: int | None, kind: Kind
-) -> int | None:
-    """Write a group of an import; return its batch, None if it has none yet."""
-    known = _known(conn, rows)
-    done = _changed_in(conn, batch_id, known.values()) if batch_id else set()
-    edits = plan.edits(rows, known, _next_id(conn), done)
-    if edits:
-        batch_id = batch_id or _open_batch(conn, kind, plan.at, unfinished=True)
-        _append(conn, batch_id, edits)
-    return batch_id
-
-
-def _edits(
-    conn: sqlite3.Connection, contact_ids: Iterable[int], edit: Callable[[Contact], Edit | None]
-) -> Iterator[Sequence[Edit]]:
-    """The edits of the contacts that exist, once each, in the order given."""
-    known = filter(is_id, dict.fromkeys(contact_ids))
-    for group in itertools.batched(known, _GROUP, strict=False):
-        contacts = _get_many(conn, group)
-        edits = (edit(contacts[contact_id]) for contact_id in group if contact_id in contacts)
-        yield [made for made in edits if made]
-
-
-class _Present:
-    """The database as app.store.edits.Present wants it. It reads what a group of changes needs at once."""
-
-    def __init__(self, conn: sqlite3.Connection, batch_id: int) -> None:
-        self._conn = conn
-        self._batch_id = batch_id
-        self._changes: dict[int, Change] = {}
-        self._contacts: dict[int, Contact] = {}
-        self._later: set[int] = set()
-
-    def read(self, changes: Sequence[Change]) -> None:
-        """Turn to another group of changes of the batch."""
-        self._changes = {change.contact_id: change for change in changes}
-        self._contacts = _get_many(self._conn, self._changes)
-        self._later = self._changed_since(self._changes)
-
-    def contact(self, contact_id: int) -> Contact | None:
-        if contact_id in self._changes:
-            return self._contacts.get(contact_id)
-        return _find(self._conn, contact_id)
+    def find_many(self, contact_ids: Iterable[int]) -> Mapping[int, Contact]:
+        rows = self.conn.execute(_GET_MANY, (_json([*contact_ids]),)).fetchall()
+        return {row[0]: _to_contact(row) for row in rows}
 
     def with_email(self, key: str | None) -> Contact | None:
-        return _find_email(self._conn, key) if key else None
+        rows = self.conn.execute(_BY_EMAIL, (key,)).fetchall() if key else []
+        return _to_contact(rows[0]) if rows else None
 
-    def change_of(self, contact_id: int) -> Change | None:
-        if contact_id in self._changes:
-            return self._changes[contact_id]
-        rows = self._conn.execute(_CHANGE_OF, (contact_id, self._batch_id)).fetchall()
+    def known(self, rows: Sequence[ImportRow]) -> dict[Identity, Contact]:
+        # A row with an email is known by nothing else.
+        emails = [row.entry.email for row in rows if row.entry.email]
+        names = [row.entry.order["name"] for row in rows if not row.entry.email]
+        found = (
+            (key, name, _to_contact(row))
+            for key, name, *row in self.conn.execute(_KNOWN, (_json(emails), _json(names)))
+        )
+        return {identity(key, name, contact.phone): contact for key, name, contact in found}
+
+    def next_id(self) -> int:
+        return _value(self.conn, _LAST_ID) + 1
+
+    def batch(self, batch_id: int) -> Batch | None:
+        rows = self.conn.execute(_BATCH, (batch_id,)).fetchall()
+        return to_batch(rows[0], _to_change) if rows else None
+
+    def unfinished(self) -> Sequence[int]:
+        return [batch_id for (batch_id,) in self.conn.execute(_UNFINISHED).fetchall()]
+
+    def changes_of(self, batch_id: int, after: int, limit: int) -> Sequence[Change]:
+        rows = self.conn.execute(_CHANGES_OF, (batch_id, after, limit)).fetchall()
+        return [_to_change(row) for row in rows]
+
+    def change_of(self, contact_id: int, batch_id: int) -> Change | None:
+        rows = self.conn.execute(_CHANGE_OF, (contact_id, batch_id)).fetchall()
         return _to_change(rows[0]) if rows else None
 
-    def changed_since(self, contact_id: int) -> bool:
-        if contact_id in self._changes:
-            return contact_id in self._later
-        return bool(self._changed_since([contact_id]))
+    def changed_in(self, contact_ids: Iterable[int], batch_id: int) -> set[int]:
+        return self._ids(_CHANGED_IN, contact_ids, batch_id)
 
-    def _changed_since(self, contact_ids: Iterable[int]) -> set[int]:
-        rows = self._conn.execute(_CHANGED_SINCE, (_json(list(contact_ids)), self._batch_id))
+    def changed_since(self, contact_ids: Iterable[int], batch_id: int) -> set[int]:
+        return self._ids(_CHANGED_SINCE, contact_ids, batch_id)
+
+    def open_batch(self, kind: Kind, at: datetime, undoes: int | None, *, unfinished: bool) -> int:
+        return _value(self.conn, _OPEN_BATCH, (milliseconds(at), kind, undoes, unfinished))
+
+    def append(self, batch_id: int, edits: Sequence[Edit]) -> None:
+        if gone := [edit.contact_id for edit in edits if edit.after is None]:
+            self.conn.execute(_DELETE, (_json(gone),))
+        if kept := [_from_entry(edit.after) for edit in edits if edit.after]:
+            self.conn.execute(_KEEP, (_json(kept),))
+        untagged, tagged = retagging(edits)
+        if untagged:
+            self.conn.execute(_UNTAG, (_json(untagged),))
+        if tagged:
+            self.conn.execute(_TAG, (_json(tagged),))
+        self.conn.execute(_LOG, (batch_id, _json([_from_edit(edit) for edit in edits])))
+        self.conn.execute(_GROW_BATCH, (len(edits), batch_id))
+
+    def close_batch(self, batch_id: int) -> None:
+        self.conn.execute(_CLOSE_BATCH, (batch_id,))
+
+    def mark_undone(self, batch_id: int, by: int) -> None:
+        self.conn.execute(_UNDONE, (by, batch_id))
+
+    def free_emails(self, contact_ids: Iterable[int]) -> None:
+        self.conn.execute(_FREE_EMAIL, (_json([*contact_ids]),))
+
+    def _ids(self, sql: str, contact_ids: Iterable[int], batch_id: int) -> set[int]:
+        rows = self.conn.execute(sql, (_json([*contact_ids]), batch_id))
         return {contact_id for (contact_id,) in rows}
-
-
-def _undo(conn: sqlite3.Connection, batch_id: int, spool: Spool, *, partly: bool) -> Batch:
-    """Undo a batch; UndoConflict unless all of it can be, or, with `partly`, some of it.
-
-    Everything is decided before the first edit, since edits depend on each other: a contact
-    gets its email back from the one that has it now.
-    """
-    at = now()
-    freed, wanted = array("q"), False
-
-    def put_aside(edits: Sequence[Edit]) -> None:
-        nonlocal wanted
-        moving = [edit for edit in edits if _email(edit.before) != (edit.after and edit.after.email)]
-        freed.extend(edit.contact_id for edit in moving if _email(edit.before))
-        wanted = wanted or any(edit.after and edit.after.email for edit in moving)
-        spool.put(edits)
-
-    plan = _decide_undo(conn, batch_id, at, put_aside)
-    if not (plan.whole or plan.partial) or ((plan.partial or plan.blocked) and not partly):
-        raise UndoConflict(plan)
-    if wanted:
-        for ids in itertools.batched(freed, _GROUP, strict=False):
-            conn.execute(_FREE_EMAIL, (_json(ids),))
-    batch = _record(conn, "undo", at, spool, undoes=batch_id)
-    assert batch, "a plan that can be followed makes edits"
-    return batch
-
-
-def _decide_undo(
-    conn: sqlite3.Connection, batch_id: int, at: datetime, take: Callable[[Sequence[Edit]], object]
-) -> UndoPlan:
-    """Plan how a batch is undone, and hand over the edits, a group at a time."""
-    present = _Present(conn, batch_id)
-    undoing = Undoing(_get_batch(conn, batch_id), at, present)
-    for changes in _changes_of(conn, batch_id):
-        present.read(changes)
-        take([edit for change in changes if (edit := undoing.edit(change))])
-    return undoing.plan()
-
-
-def _email(contact: Contact | None) -> str | None:
-    return email_key(contact.email) if contact else None
-
-
-def _record_one(conn: sqlite3.Connection, kind: Kind, at: datetime, edit: Edit) -> Batch:
-    batch = _record(conn, kind, at, [[edit]])
-    assert batch, "an edit makes a batch"
-    return batch
-
-
-def _record(
-    conn: sqlite3.Connection,
-    kind: Kind,
-    at: datetime,
-    groups: Iterable[Sequence[Edit]],
-    undoes: int | None = None,
-) -> Batch | None:
-    """Write the edits and their log as one batch; None when there are none.
-
-    Each group is written before the next is asked for, which may thus depend on it.
-    """
-    batch_id = None
-    for edits in filter(None, groups):
-        batch_id = batch_id or _open_batch(conn, kind, at, undoes)
-        _append(conn, batch_id, edits)
-    if batch_id is None:
-        return None
-    if undoes is not None:
-        conn.execute(_UNDONE, (batch_id, undoes))
-    return _find_batch(conn, batch_id)
-
-
-def _open_batch(
-    conn: sqlite3.Connection, kind: Kind, at: datetime, undoes: int | None = None, *, unfinished: bool = False
-) -> int:
-    return _value(conn, _OPEN_BATCH, (milliseconds(at), kind, undoes, unfinished))
-
-
-def _append(conn: sqlite3.Connection, batch_id: int, edits: Sequence[Edit]) -> None:
-    """Write a group of edits to a batch: the contacts, their tags, the log."""
-    if gone := [edit.contact_id for edit in edits if edit.after is None]:
-        conn.execute(_DELETE, (_json(gone),))
-    if kept := [edit.after for edit in edits if edit.after]:
-        conn.execute(_KEEP, (_json([_from_entry(entry) for entry in kept]),))
-    retagged = [edit for edit in edits if edit.after and _tags(edit.before) != edit.after.contact.tags]
-    if untagged := [edit.contact_id for edit in retagged if _tags(edit.before)]:
-        conn.execute(_UNTAG, (_json(untagged),))
-    if tagged := [(tag, edit.contact_id) for edit in retagged if edit.after for tag in edit.after.tags]:
-        conn.execute(_TAG, (_json(tagged),))
-    conn.execute(_LOG, (batch_id, _json([_from_edit(edit) for edit in edits])))
-    conn.execute(_GROW_BATCH, (len(edits), batch_id))
-
-
-def _tags(contact: Contact | None) -> tuple[str, ...]:
-    return contact.tags if contact else ()
 
 
 # --- rows and objects
@@ -1213,8 +843,8 @@ def _to_contact(row: Sequence[Any]) -> Contact:
         company,
         notes,
         _to_tags(tags),
-        _to_datetime(created_at),
-        _to_datetime(updated_at),
+        to_datetime(created_at),
+        to_datetime(updated_at),
         version,
     )
 
@@ -1227,58 +857,23 @@ def _to_tags(text: str) -> tuple[str, ...]:
 
 def _from_entry(entry: Entry) -> tuple[object, ...]:
     """The values that _KEEP takes, in its order."""
-    return (
-        *_from_contact(entry.contact).values(),
-        entry.email,
-        entry.company,
-        entry.order["name"],
-        entry.order["email"],
-        entry.order["company"],
-        entry.haystack,
-    )
-
-
-def _from_contact(contact: Contact) -> dict[str, object]:
-    """A contact as the log keeps it, in the order of _CONTACT."""
-    return {
-        "id": contact.id,
-        "name": contact.name,
-        "email": contact.email,
-        "phone": contact.phone,
-        "company": contact.company,
-        "notes": contact.notes,
-        "tags": contact.tags,
-        "created_at": milliseconds(contact.created_at),
-        "updated_at": milliseconds(contact.updated_at),
-        "version": contact.version,
-    }
+    return tuple(from_entry(entry).values())
 
 
 def _from_edit(edit: Edit) -> tuple[object, ...]:
     """The values that _LOG takes."""
-    return edit.contact_id, edit.before and _from_contact(edit.before)
+    return edit.contact_id, edit.before and from_contact(edit.before)
 
 
 def _to_logged(text: str | None) -> Contact | None:
     """The contact that the log keeps as this text."""
-    if text is None:
-        return None
-    fields = json.loads(text)
-    times = {name: _to_datetime(fields[name]) for name in ("created_at", "updated_at")}
-    return Contact(**fields | times | {"tags": tuple(fields["tags"])})
+    return None if text is None else to_logged(json.loads(text))
 
 
 def _to_change(row: Sequence[Any]) -> Change:
     """The change of a row with the columns of _CHANGE."""
     seq, batch, at, kind, contact_id, before, after = row
-    return Change(seq, batch, _to_datetime(at), kind, contact_id, _to_logged(before), _to_logged(after))
-
-
-def _to_batch(row: Sequence[Any]) -> Batch:
-    """The batch of a row of _BATCHES."""
-    size, undoes, undone_by, is_open, *columns = row
-    first = _to_change(columns)
-    return Batch(first.batch, first.at, first.kind, size, first, undoes, undone_by, bool(is_open))
+    return Change(seq, batch, to_datetime(at), kind, contact_id, _to_logged(before), _to_logged(after))
 
 
 def _spelled(key: str, tags: str) -> str:
@@ -1288,7 +883,3 @@ def _spelled(key: str, tags: str) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _to_datetime(since_epoch: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=since_epoch)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import app.store.sqlite
+import app.store.sql
 from app.contacts.contact import ContactDraft
 from app.contacts.listing import ListQuery
 from app.store import ContactStore
@@ -208,7 +208,7 @@ async def test_an_undo_from_the_feed_that_cannot_be_written_changes_nothing(
 async def test_an_import_under_way_is_told_of_and_cannot_be_undone_yet(
     serve: Serve, sqlite: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.store.sqlite, "_IMPORT_TURN", 0)  # however fast this computer is
+    monkeypatch.setattr(app.store.sql, "IMPORT_TURN", 0)  # however fast this computer is
     plain = Browser(await serve(sqlite))
     drafts = [ContactDraft(f"Person {number}", f"p{number}@example.com") for number in range(1_000)]
     begun, go_on = threading.Event(), threading.Event()
