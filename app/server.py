@@ -22,7 +22,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import h11
 import pounce
@@ -46,6 +45,7 @@ from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
 from app.settings import BadSetting, Settings, refuse_unsafe
+from app.store import shown
 from app.web.draining import draining
 from app.web.headers import App, add_security_headers, check_host, refuse, security_headers
 from app.web.logs import Lines, keep_private, number_of, request_id
@@ -224,7 +224,7 @@ def _kept(settings: Settings) -> str:
     """Where contacts are kept."""
     if settings.demo:
         return "a demo with contacts in memory for each visitor"
-    return f"store {_without_password(settings.store)}"
+    return f"store {shown(settings.store)}"
 
 
 def _address(settings: Settings) -> str:
@@ -233,12 +233,6 @@ def _address(settings: Settings) -> str:
         return f"unix:{settings.socket}"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}"
-
-
-def _without_password(store: str) -> str:
-    """The URL of a store, without what is secret in it: user, password and parameters."""
-    url = urlsplit(store)
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" if url.netloc else store
 
 
 def runs_in_processes(settings: Settings) -> bool:

@@ -5,10 +5,11 @@ from types import ModuleType
 import pytest
 
 import app.store.memory
+import app.store.postgres
 import app.store.sql
 import app.store.sqlite
 
-_MODULES: tuple[ModuleType, ...] = (app.store.memory, app.store.sql, app.store.sqlite)
+_MODULES: tuple[ModuleType, ...] = (app.store.memory, app.store.sql, app.store.sqlite, app.store.postgres)
 
 
 def patch_stores(patch: pytest.MonkeyPatch, **values: object) -> None:

@@ -170,13 +170,24 @@ def test_a_folder_that_cannot_be_read_is_refused(kept: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "sqlite:///", "sqlite://contacts.db", "postgres://localhost/contacts", "memory"]
+    ("url", "told"),
+    [
+        ("", ""),
+        ("sqlite:///", "sqlite:///"),
+        ("sqlite://contacts.db", "sqlite://contacts.db"),
+        ("memory", "memory"),
+        ("mysql://ada:secret@localhost/contacts", "mysql://localhost/contacts"),
+        ("postgre://localhost/contacts?user=ada&password=secret", "postgre://..."),
+    ],
 )
-def test_a_store_of_an_unknown_kind_is_refused(url: str) -> None:
+def test_a_store_of_an_unknown_kind_is_refused(url: str, told: str) -> None:
     with pytest.raises(CannotOpen) as raised:
         open_store(url)
 
-    assert str(raised.value) == (f"CONTACTS_STORE is {url!r}: use memory: or sqlite:///path/to/contacts.db.")
+    assert str(raised.value) == (
+        f"CONTACTS_STORE is {told!r}: use memory:, sqlite:///path/to/contacts.db "
+        "or postgresql://user:password@host/database."
+    )
 
 
 def test_a_path_may_hold_any_sign_that_a_url_would_mistake(tmp_path: Path) -> None:

@@ -46,8 +46,10 @@ from app.contacts.listing import (
 )
 from app.store import ContactStore, OnDuplicate
 from app.store.memory import MemoryStore
+from app.store.postgres import PostgresStore
 from app.store.sqlite import SQLiteStore
 from tests.patching import patch_stores
+from tests.postgres import Postgres
 
 # Few emails and tags, so that they collide, and names that trip up engines.
 NAMES = (
@@ -476,6 +478,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> None:
     SQLiteStore(SQLiteMachine.template).close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cluster(postgres: Postgres) -> None:
+    """The database that is emptied for each example."""
+    PostgresPair.postgres = postgres
+
+
 class Pair(RuleBasedStateMachine):
     """Two stores side by side at the same moments: every answer and every refusal is the same.
 
@@ -610,6 +618,16 @@ class Pair(RuleBasedStateMachine):
             return None
 
 
+class PostgresPair(Pair):
+    """The same beside PostgreSQL."""
+
+    postgres: ClassVar[Postgres]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stores.append(PostgresStore(self.postgres.empty()))
+
+
 class LookupPair(Pair):
     """The same, with SQLite looking up what matches, whenever that is few."""
 
@@ -630,6 +648,8 @@ TestSQLite = SQLiteMachine.TestCase
 TestSQLite.settings = settings(max_examples=50, stateful_step_count=25)
 TestPair = Pair.TestCase
 TestPair.settings = settings(max_examples=30, stateful_step_count=15)
+TestPostgresPair = PostgresPair.TestCase
+TestPostgresPair.settings = settings(max_examples=15, stateful_step_count=15)
 TestLookupPair = LookupPair.TestCase
 TestLookupPair.settings = settings(max_examples=30, stateful_step_count=15)
 TestSQLiteLookup = SQLiteLookupMachine.TestCase

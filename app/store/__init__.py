@@ -1,7 +1,7 @@
 """Where contacts are kept: the contract that every store keeps, and how to open one.
 
-A store is synchronous. Memory and SQLite answer in microseconds, so handlers call it
-inline; the command line and other frameworks call the same code.
+A store is synchronous. Memory and SQLite answer in microseconds, PostgreSQL in about one
+millisecond, so handlers call it inline; the command line and other frameworks call the same code.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -239,7 +239,8 @@ class ContactStore(Protocol):
         """The newest seq of a change that is complete: what live views follow.
 
         Behind `last_change` only while an import is being written, which is one change, and
-        nobody has changed anything else since. It never falls, and both are equal in the end.
+        nobody has changed anything else since; and, with PostgreSQL, for the milliseconds in which
+        it is told what another process wrote. It never falls, and both are equal in the end.
         """
         ...
 
@@ -306,6 +307,7 @@ def open_store(url: str) -> ContactStore:
 
     `memory:` keeps contacts until the process ends. `sqlite:///contacts.db` is a file
     beside the working directory, `sqlite:////srv/contacts.db` one at an absolute path.
+    `postgresql://user:password@host/database` is a database that several machines may share.
     CannotOpen says in one line what to do about anything in the way.
     """
     if url == "memory:":
@@ -316,4 +318,25 @@ def open_store(url: str) -> ContactStore:
         from app.store.sqlite import SQLiteStore
 
         return SQLiteStore(Path(url.removeprefix("sqlite:///")))
-    raise CannotOpen(f"CONTACTS_STORE is {url!r}: use memory: or sqlite:///path/to/contacts.db.")
+    if url.startswith(("postgresql://", "postgres://")):
+        from app.store.postgres import PostgresStore
+
+        return PostgresStore(url)
+    raise CannotOpen(
+        f"CONTACTS_STORE is {shown(url)!r}: use memory:, sqlite:///path/to/contacts.db "
+        "or postgresql://user:password@host/database."
+    )
+
+
+def shown(url: str) -> str:
+    """A store's URL as anybody may read it: without what could be a password.
+
+    >>> shown("postgresql://ada:secret@db.example.com/contacts?sslmode=require")
+    'postgresql://db.example.com/contacts'
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "sqlite":
+        return url
+    if "password=" in rest:
+        return f"{scheme}://..."
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

@@ -492,13 +492,19 @@ class SQLiteStore(SQLStore):
 
     @contextmanager
     def _write(self) -> Iterator[_Rows]:
+        with self._change() as conn:
+            yield _Rows(conn)
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, alone, on the thread's connection."""
         if not self._writing.acquire(timeout=self._busy_timeout):
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_BUSY))
         try:
             self._refuse_if_lost()
             self._refuse_if_damaged()
             with self._read() as conn, _transaction(conn, "BEGIN IMMEDIATE"):
-                yield _Rows(conn)
+                yield conn
         finally:
             self._writing.release()
 

@@ -39,7 +39,7 @@ class SQLiteAccounts:
     """
 
     def __init__(self, store: SQLiteStore) -> None:
-        self._read, self._write = store._read, store._write
+        self._read, self._write = store._read, store._change
 
     def add_user(self, name: str, password: str, at: datetime) -> User:
         try:
