@@ -29,7 +29,7 @@ from app.contacts.interchange import (
 from app.contacts.listing import ListQuery
 from app.contacts.samples import samples
 from app.settings import BadSetting, Settings
-from app.store import ContactStore, ImportResult, OnDuplicate, StoreError, open_store
+from app.store import CannotOpen, ContactStore, ImportResult, OnDuplicate, StoreError, open_store, shown
 from app.users import users
 
 SOME_FAILED = 3
@@ -59,7 +59,7 @@ def migrate() -> None:
     def run() -> None:
         settings = Settings.from_env()
         open_store(settings.store).close()
-        click.echo(f"{settings.store} is up to date.")
+        click.echo(f"{shown(settings.store)} is up to date.")
 
     _or_exit(run)
 
@@ -184,6 +184,35 @@ def restore(file: Path) -> None:
         contacts, old = restore(Settings.from_env().store, file)
         kept = f" The database that was there is {old} now." if old else ""
         click.echo(f"Restored {_contacts(contacts)} from {file}.{kept}")
+
+    _or_exit(run)
+
+
+@cli.command()
+@click.argument("source")
+def move(source: str) -> None:
+    """Copy the address book at the URL SOURCE, such as sqlite:///contacts.db, into CONTACTS_STORE.
+
+    With its history, so that undo goes on. CONTACTS_STORE must be empty; SOURCE stays as it is. Stop
+    the app first: what is written to SOURCE meanwhile is not moved.
+    """
+    from app.store.moving import move
+    from app.store.sql import SQLStore
+
+    def run() -> None:
+        path = source.removeprefix("sqlite:///")
+        if path != source and not Path(path).is_file():
+            raise CannotOpen(f"There is no database file at {source}.")
+        with _store() as target, closing(open_store(source)) as old, _progress("Moving") as progress:
+            if not (isinstance(old, SQLStore) and isinstance(target, SQLStore)):
+                raise BadSetting("Only an address book in a database can be moved, and memory: is none.")
+
+            def advance(done: int, total: int) -> None:
+                progress.total = total
+                progress.advance(done)
+
+            moved = move(old, target, advance)
+        click.echo(f"Moved {_contacts(moved.contacts)} with {moved.changes:,} changes.")
 
     _or_exit(run)
 

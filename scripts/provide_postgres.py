@@ -82,8 +82,8 @@ def url(folder: Path, database: str = "postgres", user: str = USER) -> str:
 def provide() -> Path:
     """The folder of PostgreSQL's programs, which are installed if need be. Raises NoPostgres."""
     found = _find()
-    if found is None:
-        found = _install("postgresql") and _find()
+    if found is None and _install("postgresql"):
+        found = _find()
     # The driver needs the library, which may be missing where the programs are not from Debian.
     if not found or not (ctypes.util.find_library("pq") or _install("libpq5")):
         raise NoPostgres(ADVICE)

@@ -26,8 +26,10 @@ class Postgres:
         return url(self.folder, database, user)
 
     def admin(self, database: str = "contacts") -> psycopg.Connection[Any]:
-        """A connection that may do everything, in autocommit mode."""
-        return psycopg.connect(self.url(database), autocommit=True)
+        """A connection that may do everything, in autocommit mode, and never waits for a standby."""
+        return psycopg.connect(
+            self.url(database), autocommit=True, options="-c synchronous_commit=local -c lock_timeout=20s"
+        )
 
     def empty(self) -> str:
         """Empty the database `contacts`; return its URL."""

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from app.store import CannotOpen, StoreUnavailable
+from app.store import CannotOpen, StoreUnavailable, shown
 
 
 def back_up(url: str, target: Path) -> int:
@@ -17,7 +17,7 @@ def back_up(url: str, target: Path) -> int:
     """
     source = _file_of(url)
     if not source.is_file():
-        raise CannotOpen(f"There is no database file at {url}. Name one in CONTACTS_STORE.")
+        raise CannotOpen(f"There is no database file at {shown(url)}. Name one in CONTACTS_STORE.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         contacts = _copy(source, draft)
@@ -63,8 +63,10 @@ def restore(url: str, backup: Path) -> tuple[int, Path | None]:
 
 def _file_of(url: str) -> Path:
     """The file of an SQLite store; CannotOpen for another store."""
+    if url.startswith("postgres"):
+        raise CannotOpen("CONTACTS_STORE is a PostgreSQL database. Use pg_dump and pg_restore.")
     if not url.startswith("sqlite:///"):
-        raise CannotOpen(f"There is no database file at {url}. Name one in CONTACTS_STORE.")
+        raise CannotOpen(f"There is no database file at {shown(url)}. Name one in CONTACTS_STORE.")
     return Path(url.removeprefix("sqlite:///"))
 
 

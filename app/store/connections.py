@@ -67,8 +67,7 @@ class Connections[C: Connection]:
         slot: Slot[C] | None = getattr(self._local, "slot", None)
         if slot is not None:
             return slot
-        if self.closed:
-            raise StoreUnavailable(CLOSED)
+        self.refuse_if_closed()
         slot = Slot(self._connect())
         with self._guard:  # published only when set up: from here on close() may reach it
             ended = {other for other in self._slots if not other.thread.is_alive()}
@@ -79,6 +78,11 @@ class Connections[C: Connection]:
             other.close()
         self._local.slot = slot
         return slot
+
+    def refuse_if_closed(self) -> None:
+        """StoreUnavailable once `close` was called."""
+        if self.closed:
+            raise StoreUnavailable(CLOSED)
 
     def close_mine(self) -> None:
         """Close the calling thread's connection; it gets another one when it asks."""

@@ -20,7 +20,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.contacts.changes import Batch, Change, Kind
-from app.contacts.contact import Contact, InvalidContact, email_key, now
+from app.contacts.contact import Contact, email_key, now
 from app.contacts.listing import (
     COUNT_LIMIT,
     STALE,
@@ -38,14 +38,16 @@ from app.contacts.listing import (
     weeks_until,
 )
 from app.store import CannotOpen, StoreUnavailable
-from app.store.connections import CLOSED, Connections
+from app.store.connections import Connections
 from app.store.edits import Edit, ImportRow
 from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
 from app.store.news import News
 from app.store.postgres_migrations import migrate
 from app.store.sql import (
     GROUP,
+    BatchRow,
     SQLStore,
+    Totals,
     from_contact,
     from_entry,
     get,
@@ -198,6 +200,23 @@ SELECT c.id AS row FROM batch b JOIN change h ON h.batch = b.id JOIN contact c O
 WHERE b.kind = 'sample' AND h.before IS NULL AND c.version = 1 ORDER BY b.id, h.seq LIMIT %s
 """
 
+_ALL_TOTALS = (
+    "SELECT (SELECT count(*) FROM contact), (SELECT count(*) FROM change), (SELECT count(*) FROM batch)"
+)
+_ALL_BATCHES = """
+SELECT json_build_array(id, at, kind, size, undoes, undone_by) AS row
+FROM batch WHERE id > %s ORDER BY id LIMIT %s
+"""
+_RESTORE_BATCHES = """
+INSERT INTO batch (id, at, kind, size, undoes, undone_by)
+SELECT (r ->> 0)::bigint, (r ->> 1)::bigint, r ->> 2, (r ->> 3)::bigint, (r ->> 4)::bigint, (r ->> 5)::bigint
+FROM json_array_elements(%s) r
+"""
+_RESTORE_CHANGES = """
+INSERT INTO change SELECT * FROM json_to_recordset(%s)
+    AS r(seq bigint, batch bigint, contact_id bigint, before json, after json)
+"""
+
 _STATISTICS = """
 SELECT count(*), count(email_key), count(nullif(phone, '')), count(*) FILTER (WHERE created_at >= %s),
     (SELECT count(*) FROM (SELECT FROM contact WHERE company_key <> '' GROUP BY company_key) k)
@@ -220,9 +239,7 @@ FROM contact WHERE email_key IS NOT NULL GROUP BY domain ORDER BY contacts DESC,
 }
 _WEEK = 7 * 24 * 60 * 60 * 1_000  # milliseconds
 
-_BEGIN_WRITING = (
-    f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({_APP}, {_WRITING[1]})"
-)
+_BEGIN_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_APP}, {_WRITING[1]})"
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Nothing for a transaction that has written nothing.
 _ANNOUNCE = f"""
@@ -369,8 +386,7 @@ class PostgresStore(SQLStore):
             return int(_cell(conn, _LAST_CHANGE))
 
     def settled(self) -> int:
-        if self._connections.closed:
-            raise StoreUnavailable(CLOSED)
+        self._refuse_if_lost()
         return self._news.settled(self._ask_settled)
 
     def batch(self, batch_id: int) -> Batch | None:
@@ -458,8 +474,7 @@ class PostgresStore(SQLStore):
             super()._undo_unfinished()
 
     def _refuse_if_lost(self) -> None:
-        if self._connections.closed:
-            raise StoreUnavailable(CLOSED)
+        self._connections.refuse_if_closed()
 
     def _open(self) -> None:
         """Migrate the database; CannotOpen unless it can be read and written."""
@@ -556,7 +571,7 @@ class PostgresStore(SQLStore):
             raise StoreUnavailable(_UNKNOWN_END) from error
         if status not in ("committed", "aborted"):
             raise StoreUnavailable(_UNKNOWN_END)
-        return status == "committed"
+        return bool(status == "committed")
 
 
 class _Rows:
@@ -617,10 +632,9 @@ class _Rows:
             self.conn.execute(_UNTAG, ([*untagged, *gone],))
         if gone:
             self.conn.execute(_DELETE, (gone,))
-        if kept := [from_entry(edit.after) for edit in edits if edit.after]:
-            self.conn.execute(_KEEP, (_json(kept),))
-        if tagged:
-            self.conn.execute(_TAG, ([tag for tag, _ in tagged], [contact_id for _, contact_id in tagged]))
+        if kept := [edit.after for edit in edits if edit.after]:
+            self._keep(kept)
+        self._tag(tagged)
         self.conn.execute(_LOG, (batch_id, _json([_from_edit(edit) for edit in edits])))
         self.conn.execute(_GROW_BATCH, (len(edits), batch_id))
 
@@ -632,6 +646,46 @@ class _Rows:
 
     def free_emails(self, contact_ids: Iterable[int]) -> None:
         self.conn.execute(_FREE_EMAIL, ([*contact_ids],))
+
+    def totals(self) -> Totals:
+        row = self.conn.execute(_ALL_TOTALS).fetchone()
+        assert row, "these statements always answer"
+        return Totals(*row)
+
+    def all_batches(self, after: int, limit: int) -> Sequence[BatchRow]:
+        return _list(self.conn, _ALL_BATCHES, (after, limit))
+
+    def all_changes(self, after: int, limit: int) -> Sequence[Change]:
+        return [_to_change(row) for row in _list(self.conn, _CHANGES, (after, limit))]
+
+    def all_contacts(self, after: int, limit: int) -> Sequence[Contact]:
+        return [_to_contact(row) for row in _list(self.conn, _ALL, (after, limit))]
+
+    def restore_batches(self, batches: Sequence[BatchRow]) -> None:
+        self.conn.execute(_RESTORE_BATCHES, (_json(batches),))
+
+    def restore_changes(self, changes: Sequence[Change]) -> None:
+        self.conn.execute(_RESTORE_CHANGES, (_json([_from_change(change) for change in changes]),))
+
+    def restore_contacts(self, entries: Sequence[Entry]) -> None:
+        self._keep(entries)
+        self._tag([(tag, entry.contact.id) for entry in entries for tag in entry.tags])
+
+    def finish_restoring(self) -> None:
+        for table in (
+            "contact",
+            "contact_tag",
+            "batch",
+            "change",
+        ):  # or searches would be planned as if empty
+            self.conn.execute(f"ANALYZE {table}")
+
+    def _keep(self, entries: Sequence[Entry]) -> None:
+        self.conn.execute(_KEEP, (_json([from_entry(entry) for entry in entries]),))
+
+    def _tag(self, tagged: Sequence[tuple[str, int]]) -> None:
+        if tagged:
+            self.conn.execute(_TAG, ([tag for tag, _ in tagged], [contact_id for _, contact_id in tagged]))
 
     def _ids(self, sql: str, contact_ids: Iterable[int], batch_id: int) -> set[int]:
         rows = self.conn.execute(sql, ([*contact_ids], batch_id)).fetchall()
@@ -647,7 +701,7 @@ def _conninfo(url: str, busy_timeout: float) -> str:
         asked = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise CannotOpen(_NOT_A_URL) from None  # libpq's own words may quote the password
-    ours = {
+    ours: dict[str, Any] = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "keepalives_idle": 10,  # seconds, like the next two
         "keepalives_interval": 5,
@@ -684,9 +738,6 @@ def _roll_back(conn: Conn) -> None:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except psycopg.errors.ProgramLimitExceeded as error:
-        # A key longer than an index takes: some letters are folded to a dozen.
-        raise InvalidContact({"name": "The name and the company are too long together."}) from error
     except psycopg.Error as error:
         if not (trouble := _trouble(error)):
             raise  # a mistake of ours, not of the surroundings
@@ -705,9 +756,15 @@ def _unavailable(code: str) -> str:
 
 
 def _reason(error: psycopg.OperationalError) -> str:
-    """Why a connection was refused, in the words of the server or of libpq. They hold no password."""
+    """Why a connection was refused, in the words of the server or of libpq, without what may be a password.
+
+    A URL with a mistake in it may have a piece of the password where the host or the port should be.
+    """
     line = str(error).strip().partition("\n")[0]
-    return line.rpartition("failed: ")[2].removeprefix("FATAL:").strip().rstrip(".")
+    if "failed: " in line:
+        return line.rpartition("failed: ")[2].removeprefix("FATAL:").strip().rstrip(".")
+    reason = line.rpartition(": ")[2]
+    return "its URL cannot be used" if '"' in reason else reason
 
 
 def _renew_keys(rows: _Rows) -> None:
@@ -717,9 +774,9 @@ def _renew_keys(rows: _Rows) -> None:
         raise CannotOpen("The database was used by a newer version of this app. Update the app.")
     if keys < KEYS:
         last_id = -1
-        while contacts := [_to_contact(row) for row in _list(rows.conn, _ALL, (last_id, GROUP))]:
+        while contacts := rows.all_contacts(last_id, GROUP):
             last_id = contacts[-1].id
-            rows.conn.execute(_KEEP, (_json([from_entry(Entry.of(contact)) for contact in contacts]),))
+            rows._keep([Entry.of(contact) for contact in contacts])
         rows.conn.execute("UPDATE book SET keys = %s", (KEYS,))
 
 
@@ -854,6 +911,17 @@ def _from_edit(edit: Edit) -> dict[str, object]:
         "contact_id": edit.contact_id,
         "before": edit.before and from_contact(edit.before),
         "after": edit.after and from_contact(edit.after.contact),
+    }
+
+
+def _from_change(change: Change) -> dict[str, object]:
+    """What _RESTORE_CHANGES takes."""
+    return {
+        "seq": change.seq,
+        "batch": change.batch,
+        "contact_id": change.contact_id,
+        "before": change.before and from_contact(change.before),
+        "after": change.after and from_contact(change.after),
     }
 
 

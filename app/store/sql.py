@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
 from app.contacts.contact import (
@@ -38,6 +38,18 @@ IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it ca
 _CHECKPOINT = 3_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Totals(NamedTuple):
+    """How much there is of everything."""
+
+    contacts: int
+    changes: int
+    batches: int
+
+
+# A row of batches: id, at, kind, size, undoes, undone_by. at: in milliseconds.
+type BatchRow = tuple[int, int, Kind, int, int | None, int | None]
 
 
 class Rows(Protocol):
@@ -105,6 +117,40 @@ class Rows(Protocol):
 
     def free_emails(self, contact_ids: Iterable[int]) -> None:
         """Take the emails of these contacts away, for others to have, until they are written anew."""
+        ...
+
+    # --- for moving to another database
+
+    def totals(self) -> Totals:
+        """How much there is, counted."""
+        ...
+
+    def all_batches(self, after: int, limit: int) -> Sequence[BatchRow]:
+        """Batches with an id above `after`, ascending."""
+        ...
+
+    def all_changes(self, after: int, limit: int) -> Sequence[Change]:
+        """Changes with a seq above `after`, ascending."""
+        ...
+
+    def all_contacts(self, after: int, limit: int) -> Sequence[Contact]:
+        """Contacts with an id above `after`, ascending."""
+        ...
+
+    def restore_batches(self, batches: Sequence[BatchRow]) -> None:
+        """Write batches as they were; before their changes."""
+        ...
+
+    def restore_changes(self, changes: Sequence[Change]) -> None:
+        """Write changes as they were."""
+        ...
+
+    def restore_contacts(self, entries: Sequence[Entry]) -> None:
+        """Write contacts, which are not there yet, as they were."""
+        ...
+
+    def finish_restoring(self) -> None:
+        """After all of it: see that ids that the log knows are not given again."""
         ...
 
 

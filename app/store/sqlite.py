@@ -40,13 +40,15 @@ from app.contacts.listing import (
     weeks_until,
 )
 from app.store import CannotOpen, StoreUnavailable
-from app.store.connections import CLOSED, Connections
+from app.store.connections import Connections
 from app.store.edits import Edit, ImportRow
 from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
 from app.store.migrations import migrate
 from app.store.sql import (
     GROUP,
+    BatchRow,
     SQLStore,
+    Totals,
     from_contact,
     from_entry,
     get,
@@ -202,6 +204,17 @@ _NEWEST_BATCHES = f"{_BATCHES} WHERE b.id < ? ORDER BY b.id DESC LIMIT ?"
 _SAMPLES = """
 SELECT c.id FROM batch b CROSS JOIN change h ON h.batch = b.id CROSS JOIN contact c ON c.id = h.contact_id
 WHERE b.kind = 'sample' AND h.before IS NULL AND c.version = 1 ORDER BY b.id, h.seq LIMIT ?
+"""
+
+_ALL_TOTALS = (
+    "SELECT (SELECT count(*) FROM contact), (SELECT count(*) FROM change), (SELECT count(*) FROM batch)"
+)
+_ALL_BATCHES = "SELECT id, at, kind, size, undoes, undone_by FROM batch WHERE id > ? ORDER BY id LIMIT ?"
+_RESTORE_BATCH = "INSERT INTO batch (id, at, kind, size, undoes, undone_by) VALUES (?, ?, ?, ?, ?, ?)"
+_RESTORE_CHANGE = "INSERT INTO change (seq, batch, contact_id, before, after) VALUES (?, ?, ?, ?, ?)"
+_FORGET_LAST_ID = "DELETE FROM sqlite_sequence WHERE name = 'contact'"
+_RESTORE_LAST_ID = """
+INSERT INTO sqlite_sequence (name, seq) SELECT 'contact', coalesce(max(contact_id), 0) FROM change
 """
 
 _STATISTICS = """
@@ -513,8 +526,7 @@ class SQLiteStore(SQLStore):
 
         SQLite would go on writing to a deleted file, and all of it would be gone with the process.
         """
-        if self._connections.closed:
-            raise StoreUnavailable(CLOSED)
+        self._connections.refuse_if_closed()
         if _inode(self._path) != self._inode:
             raise StoreUnavailable(_MOVED.format(file=self._path.name))
 
@@ -830,6 +842,33 @@ class _Rows:
     def free_emails(self, contact_ids: Iterable[int]) -> None:
         self.conn.execute(_FREE_EMAIL, (_json([*contact_ids]),))
 
+    def totals(self) -> Totals:
+        return Totals(*self.conn.execute(_ALL_TOTALS).fetchone())
+
+    def all_batches(self, after: int, limit: int) -> Sequence[BatchRow]:
+        return self.conn.execute(_ALL_BATCHES, (after, limit)).fetchall()
+
+    def all_changes(self, after: int, limit: int) -> Sequence[Change]:
+        return [_to_change(row) for row in self.conn.execute(_CHANGES, (after, limit)).fetchall()]
+
+    def all_contacts(self, after: int, limit: int) -> Sequence[Contact]:
+        return [_to_contact(row[:10]) for row in self.conn.execute(_WITH_KEYS, (after, limit)).fetchall()]
+
+    def restore_batches(self, batches: Sequence[BatchRow]) -> None:
+        self.conn.executemany(_RESTORE_BATCH, batches)
+
+    def restore_changes(self, changes: Sequence[Change]) -> None:
+        self.conn.executemany(_RESTORE_CHANGE, map(_from_change, changes))
+
+    def restore_contacts(self, entries: Sequence[Entry]) -> None:
+        self.conn.execute(_KEEP, (_json([_from_entry(entry) for entry in entries]),))
+        tagged = [(tag, entry.contact.id) for entry in entries for tag in entry.tags]
+        self.conn.execute(_TAG, (_json(tagged),))
+
+    def finish_restoring(self) -> None:
+        self.conn.execute(_FORGET_LAST_ID)
+        self.conn.execute(_RESTORE_LAST_ID)
+
     def _ids(self, sql: str, contact_ids: Iterable[int], batch_id: int) -> set[int]:
         rows = self.conn.execute(sql, (_json([*contact_ids]), batch_id))
         return {contact_id for (contact_id,) in rows}
@@ -869,6 +908,12 @@ def _from_entry(entry: Entry) -> tuple[object, ...]:
 def _from_edit(edit: Edit) -> tuple[object, ...]:
     """The values that _LOG takes."""
     return edit.contact_id, edit.before and from_contact(edit.before)
+
+
+def _from_change(change: Change) -> tuple[object, ...]:
+    """The values that _RESTORE_CHANGE takes."""
+    before, after = (contact and _json(from_contact(contact)) for contact in (change.before, change.after))
+    return change.seq, change.batch, change.contact_id, before, after
 
 
 def _to_logged(text: str | None) -> Contact | None:
