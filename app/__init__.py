@@ -4,7 +4,7 @@ The rooms of the house, each importing only from those above it:
 
     settings    the settings; imports nothing of ours
     contacts/   what a contact is: standard library only, no web, no SQL
-    store/      where contacts are kept: memory or SQLite behind one contract
+    store/      where contacts are kept: memory, SQLite or PostgreSQL behind one contract
     web/        what a request does: one module per feature, one function per route
     routes      the URL table
     main        create_app(settings): joins the parts

@@ -22,6 +22,7 @@ from psycopg import sql
 import app.store.news
 import app.store.sql
 from app.__main__ import cli
+from app.contacts.contact import Contact
 from app.contacts.listing import ListQuery
 from app.contacts.samples import samples
 from app.server import summary
@@ -78,7 +79,7 @@ def consistent(store: ContactStore) -> None:
     """The log tells how the contacts came to be, without a gap, and what is counted is right."""
     changes = store.changes(0, 100_000)
     assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
-    contacts = {}
+    contacts: dict[int, Contact] = {}
     for change in changes:
         assert change.before == contacts.pop(change.contact_id, None)
         if change.after:
@@ -370,6 +371,9 @@ def test_a_write_whose_connection_breaks_keeps_nothing(
     assert shared.add(ADA)[0].id == 1
 
 
+WAITING = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
 @pytest.fixture
 def slow_commits(postgres: Postgres, shared: PostgresStore) -> Iterator[None]:
     """Every commit is kept, and then waits for a standby server that there is not."""
@@ -386,16 +390,16 @@ def slow_commits(postgres: Postgres, shared: PostgresStore) -> Iterator[None]:
     set_standby("")
 
 
-def break_commit(postgres: Postgres) -> None:
-    """Wait for a commit that waits, and end its connection."""
+def wait_for_commit(postgres: Postgres) -> None:
+    """Wait until a commit waits for the standby."""
     with postgres.admin("postgres") as conn:
-        until(
-            lambda: bool(
-                conn.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-                ).fetchall()
-            )
-        )
+        until(lambda: conn.execute(f"SELECT {WAITING}").fetchone() is not None)
+
+
+def break_commit(postgres: Postgres) -> None:
+    """End the connection of a commit that waits."""
+    with postgres.admin("postgres") as conn:
+        assert conn.execute(f"SELECT pg_terminate_backend(pid, 10000) {WAITING}").fetchall() == [(True,)]
 
 
 @pytest.mark.usefixtures("slow_commits")
@@ -404,6 +408,7 @@ def test_a_write_that_was_kept_is_acknowledged_though_its_connection_broke(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         added = pool.submit(shared.add, ADA)
+        wait_for_commit(postgres)
         break_commit(postgres)
         contact, _ = added.result(PATIENCE)
 
@@ -416,6 +421,7 @@ def test_a_write_of_which_nobody_knows_whether_it_was_kept_says_so(
 ) -> None:
     with ThreadPoolExecutor(1) as pool, postgres.admin("postgres") as conn:
         added = pool.submit(shared.add, ADA)
+        wait_for_commit(postgres)
         conn.execute("ALTER DATABASE contacts ALLOW_CONNECTIONS false")
         try:
             break_commit(postgres)
@@ -463,7 +469,7 @@ SECRET = "wonder%40land"
         (f"postgresql://ada:{SECRET}@/none?host=", "does not exist"),
         (f"postgresql://ada:{SECRET}@/none?host=%zz", "is not a URL that PostgreSQL's library understands"),
         (f"postgresql://127.0.0.1:{SECRET}/", "its URL cannot be used"),
-        ("postgresql://ada:alice@wonder@land.invalid/contacts", "cannot be reached: [A-Z][a-z -]+"),
+        ("postgresql://ada:alice@wonder@land.invalid/contacts", "cannot be reached"),
         (f"postgresql://127.0.0.1:1/x?password={SECRET}&no=1", "is not a URL"),
     ],
 )

@@ -4,6 +4,7 @@ A store is synchronous. Memory and SQLite answer in microseconds, PostgreSQL in 
 millisecond, so handlers call it inline; the command line and other frameworks call the same code.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -337,6 +338,10 @@ def shown(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme == "sqlite":
         return url
-    if "password=" in rest:
-        return f"{scheme}://..."
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    place = rest.rpartition("@")[2].partition("?")[0]
+    plain = _PLACE.fullmatch(place) and "password" not in rest
+    return f"{scheme}://{place if plain else '...'}"
+
+
+# A host with a port, and a database. Anything else may be a password in a URL with a mistake in it.
+_PLACE = re.compile(r"(?:[\w.-]*|\[[\da-fA-F:]+\])(?::\d+)?(?:/[\w.-]*)?")

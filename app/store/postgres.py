@@ -20,7 +20,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.contacts.changes import Batch, Change, Kind
-from app.contacts.contact import Contact, email_key, now
+from app.contacts.contact import Contact, now
 from app.contacts.listing import (
     COUNT_LIMIT,
     STALE,
@@ -40,7 +40,7 @@ from app.contacts.listing import (
 from app.store import CannotOpen, StoreUnavailable
 from app.store.connections import Connections
 from app.store.edits import Edit, ImportRow
-from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
+from app.store.entry import KEYS, Entry, Identity, identity, tag_key
 from app.store.news import News
 from app.store.postgres_migrations import migrate
 from app.store.sql import (
@@ -76,6 +76,7 @@ _OPTIONS = (
     # A plan for whatever might be searched for is no good plan for what is.
     "-c plan_cache_mode=force_custom_plan",
     "-c jit=off",  # compiling takes longer than any query here
+    "-c random_page_cost=1.1",  # no disk turns any more; else searches would rather read the whole table
 )
 
 # Fetched as JSON, whole lists in one cell: the driver takes long for each cell.
@@ -157,12 +158,14 @@ _UNFINISHED = "SELECT id FROM batch WHERE open ORDER BY id DESC"
 _FREE_EMAIL = "UPDATE contact SET email_key = NULL WHERE id = ANY(%s)"
 _UNDONE = "UPDATE batch SET undone_by = %s WHERE id = %s"
 
+# Statements that want the first rows of an index name all of its columns in their order: one batch may
+# have most of the log, and the planner would walk along another index for its first change.
 _CHANGE = "h.seq, h.batch, b.at, b.kind, h.contact_id, h.before, h.after"
 _LOGGED = f"SELECT json_build_array({_CHANGE}) AS row FROM change h JOIN batch b ON b.id = h.batch"
 _CHANGES = f"{_LOGGED} WHERE h.seq > %s ORDER BY h.seq LIMIT %s"
-_CHANGES_OF = f"{_LOGGED} WHERE h.batch = %s AND h.seq > %s ORDER BY h.seq LIMIT %s"
+_CHANGES_OF = f"{_LOGGED} WHERE h.batch = %s AND h.seq > %s ORDER BY h.batch, h.seq LIMIT %s"
 _CHANGE_OF = f"{_LOGGED} WHERE h.contact_id = %s AND h.batch = %s"
-_HISTORY = f"{_LOGGED} WHERE h.contact_id = %s ORDER BY h.batch DESC LIMIT %s"
+_HISTORY = f"{_LOGGED} WHERE h.contact_id = %s ORDER BY h.contact_id DESC, h.batch DESC LIMIT %s"
 _CHANGED_SINCE = "SELECT DISTINCT contact_id FROM change WHERE contact_id = ANY(%s) AND batch > %s"
 _CHANGED_IN = "SELECT contact_id FROM change WHERE contact_id = ANY(%s) AND batch = %s"
 _VERSION = """
@@ -172,7 +175,7 @@ WHERE contact_id = %(id)s
 """
 _TAGS = """
 SELECT json_build_array(t.tag, t.contacts, c.tags) AS row FROM tag_count t
-CROSS JOIN LATERAL (SELECT contact_id FROM contact_tag WHERE tag = t.tag ORDER BY contact_id LIMIT 1) o
+CROSS JOIN LATERAL (SELECT contact_id FROM contact_tag WHERE tag = t.tag ORDER BY tag, contact_id LIMIT 1) o
 JOIN contact c ON c.id = o.contact_id
 """
 _LAST_CHANGE = "SELECT coalesce(max(seq), 0) FROM change"
@@ -192,12 +195,13 @@ SELECT coalesce(
 _BATCHES = f"""
 SELECT json_build_array(b.size, b.undoes, b.undone_by, b.open, {_CHANGE}) AS row
 FROM (SELECT * FROM batch WHERE id < %s AND id >= %s ORDER BY id DESC LIMIT %s) b
-CROSS JOIN LATERAL (SELECT * FROM change WHERE batch = b.id ORDER BY seq LIMIT 1) h ORDER BY b.id DESC
+CROSS JOIN LATERAL (SELECT * FROM change WHERE batch = b.id ORDER BY batch, seq LIMIT 1) h ORDER BY b.id DESC
 """
+_SAMPLE_BATCHES = "SELECT id FROM batch WHERE kind = 'sample' ORDER BY id"
 # In the order of the log, new contacts have rising ids.
 _SAMPLES = """
-SELECT c.id AS row FROM batch b JOIN change h ON h.batch = b.id JOIN contact c ON c.id = h.contact_id
-WHERE b.kind = 'sample' AND h.before IS NULL AND c.version = 1 ORDER BY b.id, h.seq LIMIT %s
+SELECT c.id AS row FROM change h JOIN contact c ON c.id = h.contact_id
+WHERE h.batch = %s AND h.before IS NULL AND c.version = 1 ORDER BY h.batch, h.seq LIMIT %s
 """
 
 _ALL_TOTALS = (
@@ -343,30 +347,11 @@ class PostgresStore(SQLStore):
         ranked = sorted(rows, key=lambda row: (-row[1], row[0]))
         return tuple((_spelled(key, tags), contacts) for key, contacts, tags in ranked)
 
-    def get(self, contact_id: int) -> Contact:
-        with self._rows() as rows:
-            return get(rows, contact_id)
-
     def count(self, query: ListQuery | None = None) -> int:
         tests, values = _tests(query or ListQuery())
         sql = f"SELECT count(*) FROM contact c WHERE {tests}" if values or (query and query.only) else _TOTAL
         with self._connection() as conn:
             return int(_cell(conn, sql, values))
-
-    def find_email(self, email: str) -> Contact | None:
-        key = email_key(_sought(lookup(email)))
-        with self._rows() as rows:
-            return rows.with_email(key)
-
-    def export(self, query: ListQuery) -> Iterator[Contact]:
-        # The ids, eight bytes each, settle who comes and in which order, whatever is written
-        # meanwhile; so no transaction stays open while a slow reader takes its time.
-        return self._each(self.ids(query))
-
-    def changes(self, after: int, limit: int = 100) -> Sequence[Change]:
-        with self._connection() as conn:
-            rows = _list(conn, _CHANGES, (min(max(after, 0), 2**63 - 1), limit))
-        return tuple(map(_to_change, rows))
 
     def history(self, contact_id: int, limit: int = 50) -> Sequence[Change]:
         if not is_id(contact_id):
@@ -389,18 +374,17 @@ class PostgresStore(SQLStore):
         self._refuse_if_lost()
         return self._news.settled(self._ask_settled)
 
-    def batch(self, batch_id: int) -> Batch | None:
-        with self._rows() as rows:
-            return rows.batch(batch_id) if is_id(batch_id) else None
-
     def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
         below = 2**63 - 1 if before is None else min(max(before, 0), 2**63 - 1)
         with self._connection() as conn:
             return tuple(to_batch(row, _to_change) for row in _list(conn, _BATCHES, (below, 0, limit)))
 
     def samples(self, limit: int | None = None) -> Sequence[int]:
+        found: list[int] = []
         with self._connection() as conn:
-            return tuple(_list(conn, _SAMPLES, (limit,)))
+            for (batch_id,) in conn.execute(_SAMPLE_BATCHES).fetchall():
+                found += _list(conn, _SAMPLES, (batch_id, None if limit is None else limit - len(found)))
+        return tuple(found)
 
     def statistics(self) -> Statistics:
         week_ago = milliseconds(now() - timedelta(days=7))
@@ -589,7 +573,7 @@ class _Rows:
         return {row[0]: _to_contact(row) for row in rows}
 
     def with_email(self, key: str | None) -> Contact | None:
-        row = self.conn.execute(_BY_EMAIL, (key,)).fetchone() if key else None
+        row = self.conn.execute(_BY_EMAIL, (_sought(key),)).fetchone() if key else None
         return _to_contact(row[0]) if row else None
 
     def known(self, rows: Sequence[ImportRow]) -> dict[Identity, Contact]:

@@ -25,10 +25,10 @@ from app.contacts.contact import (
     email_taken,
     now,
 )
-from app.contacts.listing import is_id, milliseconds
+from app.contacts.listing import ListQuery, is_id, milliseconds
 from app.store import ImportResult, OnDuplicate, StoreUnavailable
 from app.store.edits import Edit, Import, ImportRow, Undoing, refuse_stale, removed, retagged
-from app.store.entry import Entry, Identity
+from app.store.entry import Entry, Identity, lookup
 from app.store.spool import Drafts, Spool, ahead
 
 GROUP = 500  # contacts read or written by one statement
@@ -155,7 +155,7 @@ class Rows(Protocol):
 
 
 class SQLStore(ABC):
-    """The writing half of a store in a database."""
+    """A store in a database, but for what each engine reads in its own way."""
 
     # --- what a store brings
 
@@ -176,6 +176,10 @@ class SQLStore(ABC):
         """Import alone, among all threads and processes; BlockingIOError if that would mean to wait."""
 
     @abstractmethod
+    def ids(self, query: ListQuery) -> Sequence[int]:
+        """See ContactStore."""
+
+    @abstractmethod
     def _refuse_if_lost(self) -> None:
         """StoreUnavailable when it is known that nothing can be written."""
 
@@ -186,6 +190,29 @@ class SQLStore(ABC):
 
     def _checkpoint(self) -> None:  # noqa: B027 - not every store has anything to do
         """Tidy up after some thousand rows of an import, where nobody waits."""
+
+    # --- reading
+
+    def get(self, contact_id: int) -> Contact:
+        with self._rows() as rows:
+            return get(rows, contact_id)
+
+    def find_email(self, email: str) -> Contact | None:
+        with self._rows() as rows:
+            return rows.with_email(email_key(lookup(email)))
+
+    def export(self, query: ListQuery) -> Iterator[Contact]:
+        # The ids, eight bytes each, settle who comes and in which order, whatever is written
+        # meanwhile; so no transaction stays open while a slow reader takes its time.
+        return self._each(self.ids(query))
+
+    def changes(self, after: int, limit: int = 100) -> Sequence[Change]:
+        with self._rows() as rows:
+            return tuple(rows.all_changes(min(max(after, 0), 2**63 - 1), limit))
+
+    def batch(self, batch_id: int) -> Batch | None:
+        with self._rows() as rows:
+            return rows.batch(batch_id) if is_id(batch_id) else None
 
     # --- writing
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.contacts.changes import Batch, Change, Kind
-from app.contacts.contact import Contact, email_key, now
+from app.contacts.contact import Contact, now
 from app.contacts.listing import (
     COUNT_LIMIT,
     STALE,
@@ -42,7 +42,7 @@ from app.contacts.listing import (
 from app.store import CannotOpen, StoreUnavailable
 from app.store.connections import Connections
 from app.store.edits import Edit, ImportRow
-from app.store.entry import KEYS, Entry, Identity, identity, lookup, tag_key
+from app.store.entry import KEYS, Entry, Identity, identity, tag_key
 from app.store.migrations import migrate
 from app.store.sql import (
     GROUP,
@@ -309,27 +309,9 @@ class SQLiteStore(SQLStore):
             (tag, contacts) for _, contacts, tag in sorted(counts, key=lambda row: (-row[1], row[0]))
         )
 
-    def get(self, contact_id: int) -> Contact:
-        with self._rows() as rows:
-            return get(rows, contact_id)
-
     def count(self, query: ListQuery | None = None) -> int:
         with self._read() as conn:
             return _count(conn, query or ListQuery())
-
-    def find_email(self, email: str) -> Contact | None:
-        with self._rows() as rows:
-            return rows.with_email(email_key(lookup(email)))
-
-    def export(self, query: ListQuery) -> Iterator[Contact]:
-        # The ids, eight bytes each, settle who comes and in which order, whatever is written
-        # meanwhile; so no transaction stays open while a slow reader takes its time.
-        return self._each(self.ids(query))
-
-    def changes(self, after: int, limit: int = 100) -> Sequence[Change]:
-        with self._read() as conn:
-            rows = conn.execute(_CHANGES, (min(max(after, 0), 2**63 - 1), limit)).fetchall()
-        return tuple(map(_to_change, rows))
 
     def history(self, contact_id: int, limit: int = 50) -> Sequence[Change]:
         if not is_id(contact_id):
@@ -351,10 +333,6 @@ class SQLiteStore(SQLStore):
     def settled(self) -> int:
         with self._read() as conn:
             return _value(conn, _SETTLED)
-
-    def batch(self, batch_id: int) -> Batch | None:
-        with self._rows() as rows:
-            return rows.batch(batch_id) if is_id(batch_id) else None
 
     def batches(self, limit: int = 20, before: int | None = None) -> Sequence[Batch]:
         below = 2**63 - 1 if before is None else min(max(before, 0), 2**63 - 1)
