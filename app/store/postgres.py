@@ -66,6 +66,7 @@ _MIGRATING, _WRITING, _IMPORTING = (_APP, 1), (_APP, 2), (_APP, 3)
 
 _CONNECT_TIMEOUT = 5  # seconds
 _IMPORT_POLL = 0.1  # seconds between two looks at whether another import has ended
+_MANY = 1_000  # contacts after whose import searches are planned anew; PostgreSQL would take a minute
 _COMMIT_POLL = 0.1  # seconds between two looks at what became of a commit
 # For every session; a URL may say otherwise in its `options`. Moments in milliseconds or seconds.
 _OPTIONS = (
@@ -250,6 +251,7 @@ _ANNOUNCE = f"""
 SELECT x::text, pg_notify('{_CHANNEL}', '') FROM pg_current_xact_id_if_assigned() x WHERE x IS NOT NULL
 """
 _COMMITTED = "SELECT pg_xact_status(%s::xid8)"
+_ANALYZE = "ANALYZE contact, contact_tag, batch, change"
 _TAKE_TURN = f"SELECT pg_try_advisory_lock({_APP}, {_IMPORTING[1]})"
 _GIVE_TURN = "SELECT pg_advisory_unlock_all()"
 _READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
@@ -451,6 +453,13 @@ class PostgresStore(SQLStore):
             took = bool(_cell(conn, _TAKE_TURN))
             self._importer.conn = conn if took else None
             return took
+
+    def _finish(self, batch_id: int) -> Batch:
+        batch = super()._finish(batch_id)
+        if batch.size >= _MANY:
+            with suppress(StoreUnavailable), self._connection() as conn:
+                conn.execute(_ANALYZE)
+        return batch
 
     def _undo_unfinished(self) -> None:
         # A connection that broke has lost the turn. Whoever has it now undoes what this import left.
@@ -656,13 +665,7 @@ class _Rows:
         self._tag([(tag, entry.contact.id) for entry in entries for tag in entry.tags])
 
     def finish_restoring(self) -> None:
-        for table in (
-            "contact",
-            "contact_tag",
-            "batch",
-            "change",
-        ):  # or searches would be planned as if empty
-            self.conn.execute(f"ANALYZE {table}")
+        self.conn.execute(_ANALYZE)  # or searches would be planned as if there was nothing
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         self.conn.execute(_KEEP, (_json([from_entry(entry) for entry in entries]),))

@@ -473,7 +473,7 @@ class SQLiteStore(SQLStore):
 
     @contextmanager
     def _rows(self) -> Iterator[_Rows]:
-        with self._read() as conn:
+        with self._errors(), self._connections.mine() as conn:  # as _read does, without a detour by it
             yield _Rows(conn)
 
     @contextmanager

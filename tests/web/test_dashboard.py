@@ -17,13 +17,12 @@ from app.contacts.listing import STALE, Ranked, Statistics
 from app.main import create_app
 from app.settings import Settings
 from app.store import ContactStore
-from app.store import memory as app_memory
-from app.store import sqlite as app_sqlite
 from app.store.memory import MemoryStore
 from app.web import dashboard as app_dashboard
 from app.web.dashboard import SECTIONS
 from app.web.view import day, short
 from tests.making import add
+from tests.patching import patch_stores
 from tests.web.browser import Answer, Browser, Htmx, Serve
 from tests.web.markup import Element
 
@@ -89,8 +88,7 @@ async def test_the_weeks_are_a_chart_that_says_what_is_most_with_a_table_behind_
     moment = now()
     monday = moment.date() - timedelta(days=moment.weekday())
     for days, number in ((21, 1_234), (7, 1), (0, 617)):
-        for module in (app_memory, app_sqlite):
-            monkeypatch.setattr(module, "now", lambda at=moment - timedelta(days=days): at)
+        patch_stores(monkeypatch, now=lambda at=moment - timedelta(days=days): at)
         store.import_many(
             ContactDraft(f"Ada {days} {n}", f"ada{days}.{n}@example.com") for n in range(number)
         )
@@ -201,8 +199,7 @@ async def test_at_most_eight_of_each_are_shown(plain: Browser, store: ContactSto
 async def test_what_is_worth_tidying_up_leads_to_the_lists_it_counts(
     plain: Browser, store: ContactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (app_memory, app_sqlite):
-        monkeypatch.setattr(module, "now", lambda: now() - STALE - timedelta(days=1))
+    patch_stores(monkeypatch, now=lambda: now() - STALE - timedelta(days=1))
     add(store, "Ada Lovelace", email="ada@example.com", phone="555-0101")
     add(store, "Ada Lovelace", email="ada@example.org", phone="555-0101")
     add(store, "Alan Turing", email="alan@example.com", phone="555-0102")
@@ -487,8 +484,8 @@ async def test_what_is_of_this_week_is_counted_anew_the_next_day(
 ) -> None:
     add(store, "Ada Lovelace")
     today = await plain.open("/dashboard")
-    for module in (app_memory, app_sqlite, app_dashboard):
-        monkeypatch.setattr(module, "now", lambda: now() + timedelta(days=8))
+    patch_stores(monkeypatch, now=lambda: now() + timedelta(days=8))
+    monkeypatch.setattr(app_dashboard, "now", lambda: now() + timedelta(days=8))
 
     later = await plain.open("/dashboard")
 
