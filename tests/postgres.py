@@ -12,7 +12,7 @@ from psycopg import sql
 from app.store.postgres import PostgresStore
 from scripts.provide_postgres import cluster, url
 
-_TABLES = "book, contact, contact_tag, tag_count, batch, change"
+_TABLES = "book, contact, contact_tag, tag_count, batch, change, account, session, api_token, attempt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,25 @@
-"""Accounts in an SQLite file, and the commands that make them: on real files, from several threads."""
+"""Accounts in either database, and the commands that make them: on real ones, from several threads."""
 
 import os
 import pty
-import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from app.__main__ import cli
-from app.store import CannotOpen, StoreUnavailable, User
+from app.store import CannotOpen, ContactStore, StoreUnavailable, User, open_store
 from app.store.accounts import Accounts, NameTaken, wait_after
 from app.store.memory import MemoryStore
+from app.store.moving import move
+from app.store.sql import SQLStore
 from app.store.sqlite import SQLiteStore
 from app.web.credentials import Keys, Passwords
 
@@ -27,10 +30,33 @@ SECRET = "a secret that is long enough for the tests"
 PASSWORD = "correct horse battery"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, database: Path) -> str:
+    """The URL of an empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{database}"
+    url: str = request.getfixturevalue("postgres").empty()
+    return url
+
+
 @pytest.fixture
-def accounts(sqlite: SQLiteStore) -> Accounts:
+def book(address: str) -> Iterator[ContactStore]:
+    """The store of that database."""
+    with closing(open_store(address)) as store:
+        yield store
+
+
+@pytest.fixture
+def accounts(book: ContactStore) -> Accounts:
     """The accounts of an empty store."""
-    return sqlite.accounts()
+    return book.accounts()
+
+
+def rows(book: ContactStore, sql: str) -> list[Any]:
+    """What a statement finds in the database."""
+    assert isinstance(book, SQLStore)
+    with book._rows() as found:
+        return [*found.execute(sql).fetchall()]
 
 
 @pytest.fixture
@@ -58,17 +84,19 @@ def test_a_name_is_the_same_in_small_and_capital_letters(accounts: Accounts, gra
     assert accounts.users() == [grace]
 
 
-def test_users_outlive_the_process(accounts: Accounts, grace: User, database: Path) -> None:
+def test_users_outlive_the_process(accounts: Accounts, grace: User, address: str) -> None:
     begin(accounts, grace)
 
-    with closing(SQLiteStore(database)) as other:
+    with closing(open_store(address)) as other:
         session = other.accounts().session(b"key", AT)
 
     assert session is not None
     assert (session.user, session.ends_at, session.browser) == (grace, LATER, "Firefox")
 
 
-def test_a_user_who_is_removed_leaves_nothing_behind(accounts: Accounts, grace: User, database: Path) -> None:
+def test_a_user_who_is_removed_leaves_nothing_behind(
+    book: ContactStore, accounts: Accounts, grace: User
+) -> None:
     begin(accounts, grace)
     accounts.add_token(b"token", grace.id, "export", AT)
 
@@ -76,9 +104,7 @@ def test_a_user_who_is_removed_leaves_nothing_behind(accounts: Accounts, grace: 
 
     assert accounts.session(b"key", AT) is None
     assert accounts.token_user(b"token") is None
-    with closing(sqlite3.connect(database)) as conn:
-        tables = ("account", "session", "api_token")
-        assert [conn.execute(f"SELECT count(*) FROM {table}").fetchone() for table in tables] == [(0,)] * 3
+    assert [rows(book, f"SELECT * FROM {table}") for table in ("account", "session", "api_token")] == [[]] * 3
 
 
 def test_another_password_ends_the_sessions_of_that_user_alone(accounts: Accounts, grace: User) -> None:
@@ -110,19 +136,41 @@ def test_a_hash_is_not_renewed_over_another_password(accounts: Accounts, grace: 
     assert accounts.find("grace") == (grace, "the same with other parameters")
 
 
+def test_users_move_with_the_contacts_and_stay_signed_in(
+    book: ContactStore, accounts: Accounts, grace: User, tmp_path: Path
+) -> None:
+    assert isinstance(book, SQLStore)
+    gone = accounts.add_user("Gone", "hash", AT)
+    alan = accounts.add_user("Alan", "other hash", AT)
+    accounts.remove_user(gone.id)  # so that ids differ
+    begin(accounts, alan, b"his")
+    accounts.add_token(b"token", alan.id, "export", AT)
+
+    with closing(SQLiteStore(tmp_path / "new.db")) as new:
+        move(book, new)
+        moved = new.accounts()
+
+        assert [user.name for user in moved.users()] == ["Alan", "Grace"]
+        assert moved.find("alan") == (moved.users()[0], "other hash")
+        session, owner = moved.session(b"his", AT), moved.token_user(b"token")
+        assert session is not None
+        assert session.user == owner == moved.users()[0]
+        with pytest.raises(CannotOpen, match="not empty"):
+            move(book, new)
+
+
 # ---- sessions
 
 
-def test_sessions_that_are_over_are_forgotten(accounts: Accounts, grace: User, database: Path) -> None:
+def test_sessions_that_are_over_are_forgotten(book: ContactStore, accounts: Accounts, grace: User) -> None:
     begin(accounts, grace, b"over")
 
     begin(accounts, grace, b"new", LATER)
 
-    with closing(sqlite3.connect(database)) as conn:
-        assert conn.execute("SELECT key FROM session").fetchall() == [(b"new",)]
+    assert rows(book, "SELECT key FROM session") == [(b"new",)]
 
 
-def test_the_session_of_a_request_is_found_by_one_index(accounts: Accounts, database: Path) -> None:
+def test_the_session_of_a_request_is_found_by_one_index(database: Path) -> None:
     statements: list[str] = []
     store = SQLiteStore(database)
     with store._read() as conn:
@@ -140,9 +188,9 @@ def test_the_session_of_a_request_is_found_by_one_index(accounts: Accounts, data
     ]
 
 
-def test_a_store_that_is_closed_lets_nobody_in(sqlite: SQLiteStore, accounts: Accounts, grace: User) -> None:
+def test_a_store_that_is_closed_lets_nobody_in(book: ContactStore, accounts: Accounts, grace: User) -> None:
     begin(accounts, grace)
-    sqlite.close()
+    book.close()
 
     with pytest.raises(StoreUnavailable):
         accounts.session(b"key", AT)
@@ -161,8 +209,8 @@ def test_each_failure_beyond_the_free_ones_costs_twice_as_much_up_to_a_quarter_o
     assert wait_after(10**9, 5) == 900
 
 
-def test_attempts_at_the_same_time_are_all_counted(database: Path, accounts: Accounts) -> None:
-    stores = [SQLiteStore(database) for _ in range(2)]  # as two processes have
+def test_attempts_at_the_same_time_are_all_counted(address: str) -> None:
+    stores = [open_store(address) for _ in range(2)]  # as two processes have
 
     with ThreadPoolExecutor(8) as pool:
         tried = [pool.submit(stores[n % 2].accounts().attempt, {b"name": 5}, AT) for n in range(40)]
@@ -184,7 +232,7 @@ def test_an_attempt_that_has_to_wait_is_not_counted(accounts: Accounts) -> None:
     assert accounts.attempt({b"address": 20}, AT + timedelta(seconds=60)) == 0
 
 
-def test_failures_are_forgotten_when_forgiven_and_after_a_day(accounts: Accounts, database: Path) -> None:
+def test_failures_are_forgotten_when_forgiven_and_after_a_day(book: ContactStore, accounts: Accounts) -> None:
     for _ in range(5):
         accounts.attempt({b"mine": 5}, AT)
         accounts.attempt({b"others": 5}, AT)
@@ -194,8 +242,7 @@ def test_failures_are_forgotten_when_forgiven_and_after_a_day(accounts: Accounts
     assert accounts.attempt({b"mine": 5}, AT) == 0
     assert accounts.attempt({b"others": 5}, AT) == 60
     accounts.attempt({b"new": 5}, AT + timedelta(days=1))
-    with closing(sqlite3.connect(database)) as conn:
-        assert conn.execute("SELECT key FROM attempt").fetchall() == [(b"new",)]
+    assert rows(book, "SELECT key FROM attempt") == [(b"new",)]
 
 
 # ---- keys

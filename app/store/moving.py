@@ -5,19 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from app.store import CannotOpen, StoreUnavailable
 from app.store.entry import Entry
 from app.store.sql import GROUP, Rows, SQLStore, Totals
+from app.store.sql_accounts import copy_accounts
 
 
 def move(
     source: SQLStore, target: SQLStore, progress: Callable[[int, int], object] = lambda done, total: None
 ) -> Totals:
-    """Copy everything as it is at one moment: ids, versions, times, log and batches; return how much it is.
+    """Copy everything as it is at one moment: contacts by their ids, log, users; return how much.
 
     All of it in one transaction: if anything raises, the target stays empty. progress: called
     with the rows copied so far and the number of all. CannotOpen for a target that is not empty,
     StoreUnavailable while an import is writing to the source.
     """
     with source._snapshot() as old, target._write() as new:
-        if new.totals() != Totals(0, 0, 0):
+        if new.totals() != Totals(0, 0, 0) or new.execute("SELECT 1 FROM account").fetchone():
             raise CannotOpen(
                 "The address book to move to is not empty. Nothing was moved. Name a new database."
             )
@@ -28,6 +29,7 @@ def move(
         for count in _copy(old, new):
             done += count
             progress(done, total)
+        copy_accounts(old, new)
         new.finish_restoring()
         if new.totals() != totals:
             raise StoreUnavailable(f"Of {totals}, {new.totals()} arrived. Nothing was moved.")

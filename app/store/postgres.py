@@ -56,6 +56,7 @@ from app.store.sql import (
     to_datetime,
     to_logged,
 )
+from app.store.sql_accounts import SQLAccounts
 
 type Conn = psycopg.Connection[tuple[Any, ...]]
 
@@ -411,6 +412,9 @@ class PostgresStore(SQLStore):
 
     # --- running
 
+    def accounts(self) -> SQLAccounts:
+        return SQLAccounts(self)
+
     def check(self) -> None:
         with self._connection() as conn:
             if _cell(conn, _READ_ONLY):
@@ -572,6 +576,9 @@ class _Rows:
 
     def __init__(self, conn: Conn) -> None:
         self.conn = conn
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self.conn.execute(sql.replace("?", "%s").encode(), values)
 
     def find(self, contact_id: int) -> Contact | None:
         row = self.conn.execute(_FIND, (contact_id,)).fetchone()

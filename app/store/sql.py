@@ -52,8 +52,21 @@ class Totals(NamedTuple):
 type BatchRow = tuple[int, int, Kind, int, int | None, int | None]
 
 
+class Cursor(Protocol):
+    """What a statement has found or done."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Sequence[Any]: ...
+
+
 class Rows(Protocol):
     """The statements of a store, on the connection of a thread that is in a transaction or only reads."""
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> Cursor:
+        """Run a statement that all databases understand, with a ? for each value and nowhere else."""
+        ...
 
     def find(self, contact_id: int) -> Contact | None:
         """The contact with an id that `is_id`."""

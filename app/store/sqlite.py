@@ -57,7 +57,7 @@ from app.store.sql import (
     to_datetime,
     to_logged,
 )
-from app.store.sqlite_accounts import SQLiteAccounts
+from app.store.sql_accounts import SQLAccounts
 from app.store.turns import Turns
 
 if sys.platform != "win32":
@@ -363,8 +363,8 @@ class SQLiteStore(SQLStore):
 
     # --- running
 
-    def accounts(self) -> SQLiteAccounts:
-        return SQLiteAccounts(self)
+    def accounts(self) -> SQLAccounts:
+        return SQLAccounts(self)
 
     def check(self) -> None:
         self._refuse_if_lost()
@@ -483,19 +483,13 @@ class SQLiteStore(SQLStore):
 
     @contextmanager
     def _write(self) -> Iterator[_Rows]:
-        with self._change() as conn:
-            yield _Rows(conn)
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone, on the thread's connection."""
         if not self._writing.acquire(timeout=self._busy_timeout):
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_BUSY))
         try:
             self._refuse_if_lost()
             self._refuse_if_damaged()
             with self._read() as conn, _transaction(conn, "BEGIN IMMEDIATE"):
-                yield conn
+                yield _Rows(conn)
         finally:
             self._writing.release()
 
@@ -748,6 +742,9 @@ class _Rows:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self.conn = conn
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        return self.conn.execute(sql, values)
 
     def find(self, contact_id: int) -> Contact | None:
         rows = self.conn.execute(_GET, (contact_id,)).fetchall()
