@@ -73,3 +73,4 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
+.PHONY: help setup run twins test unit e2e conformance claims bench durability soak scale check format gil audit lock clean

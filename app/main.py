@@ -109,7 +109,7 @@ def _add_demo(app: App, settings: Settings) -> tuple[ContactStore, Uploads, Curr
     app.provide(ContactStore, demo.store)
     app.provide(Uploads, lambda: demo.uploads(uploads))
     app.provide(Live, lambda: live)
-    _add_middleware(app, sandboxes.visitors(demo, secure=settings.tls_cert != ""))
+    _add_middleware(app, sandboxes.visitors(demo))
     routes.register_demo(app)
     return first, uploads, demo.store
 

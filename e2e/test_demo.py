@@ -34,7 +34,10 @@ ANEW = "This demo has started anew with the sample contacts"
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a public demo."""
     folder = tmp_path_factory.mktemp("demo")
-    with running_server(folder, CONTACTS_DEMO="1", CONTACTS_ENV="production") as server:
+    secret = "a secret that only the tests know"
+    with running_server(
+        folder, CONTACTS_DEMO="1", CONTACTS_ENV="production", CONTACTS_SECRET=secret
+    ) as server:
         yield server.url
 
 

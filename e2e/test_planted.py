@@ -27,7 +27,8 @@ FOUND = """() => ({
     ran: window.ran ?? 0,
     violations: window.violations,
     elements: [...document.querySelectorAll(
-        "[src$=canary], [hx-get$=canary], [onload], [onerror], script:not([src])")].map((e) => e.outerHTML),
+        "[src='/canary'], [src=canary], [hx-get='/canary'], [hx-get=canary],"
+        + "[onload], [onerror], script:not([src])")].map((e) => e.outerHTML),
     isolated: crossOriginIsolated,
     said: document.title + document.body.textContent
         + [...document.querySelectorAll("*")].flatMap((e) => [...e.attributes].map((a) => a.value)).join(" "),
@@ -114,12 +115,13 @@ def test_what_is_planted_in_a_contact_stays_text_on_every_page(watched: Watched,
     expect(chip(other.page, SHORT)).to_be_visible()
     other.shows(TEXT, SHORT, EMAIL)
 
-    plant(page, email="second@example.com")
+    plant(page, email="second@example.com", company=f"{TEXT}2")
     first = planted_id(page)
     query = urlencode({"q": TEXT, "tag": SHORT})
     for path in (
         "/contacts?sort=updated&done=1",
         f"/contacts?{query}",
+        "/contacts?q=canary",
         f"/contacts?{query}&tag=none",
         f"/contacts/{first}",
         f"/contacts/{first}/edit?{query}",

@@ -5,6 +5,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis import HookContext
+from schemathesis.core import NOT_SET
 
 _NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='"\\;,'), min_size=1
@@ -24,6 +25,13 @@ def _vcard(contacts: list[tuple[str, int]]) -> bytes:
 
 schemathesis.openapi.media_type("text/csv", _CONTACTS.map(_csv))
 schemathesis.openapi.media_type("text/vcard", _CONTACTS.map(_vcard))
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
+    """Send no body with a GET: the server refuses that for all addresses, before it looks at the method."""
+    if case.method == "GET":
+        case.body = NOT_SET
 
 
 @schemathesis.hook

@@ -84,7 +84,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
             folder,
             CONTACTS_SOCKET=str(folder / "app.sock"),
             CONTACTS_PROXIES=kept["CONTACTS_PROXIES"],
-            CONTACTS_HOSTS=kept["CONTACTS_HOSTS"],
+            CONTACTS_HOSTS=f"{kept['CONTACTS_HOSTS']} localhost",  # the second for tests without nginx
         ) as app,
         _nginx(folder, app) as front,
     ):

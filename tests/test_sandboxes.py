@@ -13,7 +13,7 @@ import pytest
 from app.contacts.contact import ContactDraft
 from app.contacts.listing import ListQuery
 from app.contacts.samples import samples
-from app.settings import BadSetting, Settings, refuse_unfit_demo
+from app.settings import BadSetting, Settings, refuse_unfit_demo, refuse_unsafe
 from app.store import StoreFull, StoreUnavailable, sandbox
 from app.store.sandbox import CONTACTS, SandboxStore
 from app.web import sandboxes as module
@@ -365,13 +365,13 @@ def test_a_demo_that_cannot_be_one_is_refused(settings: Settings, message: str) 
     with pytest.raises(BadSetting, match=message):
         refuse_unfit_demo(settings)
 
-    refuse_unfit_demo(replace(settings, demo=False), in_processes=True)
+    refuse_unfit_demo(replace(settings, demo=False))
 
 
 def test_a_demo_is_refused_where_workers_share_no_memory() -> None:
     with pytest.raises(
         BadSetting, match=r"CONTACTS_WORKERS is 3.* Set CONTACTS_WORKERS=1, or run Python 3.14t"
     ):
-        refuse_unfit_demo(Settings(demo=True, workers=3), in_processes=True)
+        refuse_unsafe(Settings(demo=True, workers=3), processes=True)
 
-    refuse_unfit_demo(Settings(demo=True, workers=3))
+    refuse_unsafe(Settings(demo=True, workers=3))

@@ -46,7 +46,7 @@ UNSAFE = {
         "Set CONTACTS_ENV=production",
     ),
     "nobody signs in on the internet": (replace(PUBLIC, auth="none"), "Set CONTACTS_AUTH=password"),
-    "a demo that asks who is there": (replace(PUBLIC, demo=True), "Set one of them"),
+    "a demo that asks who is there": (replace(PUBLIC, demo=True), "Set one of the two"),
     "no names on the internet": (replace(PUBLIC, hosts=()), "CONTACTS_HOSTS=contacts.example.org"),
     "no names behind a proxy": (replace(BEHIND_A_PROXY, hosts=()), "CONTACTS_HOSTS=contacts.example.org"),
     "a network of proxies": (replace(PUBLIC, proxies=("10.0.0.0/8",)), "single machines"),
@@ -156,7 +156,7 @@ def test_the_start_says_how_it_runs_and_nothing_secret() -> None:
 
     said = server.summary(settings)
 
-    assert "Contacts at unix:contacts.sock, store postgresql://db.example.org:5433/contacts" in said
+    assert "Contacts at unix:contacts.sock, store postgresql://..., 2 worker" in said
     assert "production, sign-in none, TLS none, hosts contacts.example.org, proxies unix" in said
     assert (
         "limits: body 67,108,864 bytes, 4,000 connections, head 8 s, read 15 s, write 15 s, stop 8 s" in said
@@ -178,7 +178,7 @@ def test_a_unix_socket_is_listened_on_by_those_who_may(tmp_path: Path) -> None:
         CONTACTS_ENV="production",
         CONTACTS_SECRET=SECRET,
         CONTACTS_PROXIES="unix",
-        CONTACTS_HOSTS="contacts.example.org",
+        CONTACTS_HOSTS="contacts.example.org localhost",
     ) as running:
         answer = running.get("/hello")
         mode = stat.S_IMODE(path.stat().st_mode)

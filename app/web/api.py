@@ -16,7 +16,7 @@ from chirp import Request, Response
 
 from app.contacts.changes import Batch
 from app.contacts.contact import Contact, ContactDraft, InvalidContact, NoSuchBatch, NoSuchContact
-from app.contacts.interchange import FILE_LIMIT, Format, UnreadableFile, failures, open_source
+from app.contacts.interchange import Format, UnreadableFile, failures, open_source
 from app.contacts.jsons import as_json, moment
 from app.contacts.listing import PAGE_SIZE, ListQuery, milliseconds
 from app.store import ContactStore, OnDuplicate
@@ -43,7 +43,7 @@ from app.web.reading import (
     refuse_strange,
 )
 from app.web.threads import on_thread
-from app.web.transfer import TOO_LARGE, listed
+from app.web.transfer import listed, too_large
 from app.web.undo import take_back
 from app.web.uploads import NoRoom, Upload, Uploads
 
@@ -174,7 +174,7 @@ async def import_(request: Request, store: ContactStore, uploads: Uploads) -> Re
             503, "Too many files are being imported. Try again later.", headers={"Retry-After": "60"}
         ) from None
     try:
-        await _receive(request, upload)
+        await _receive(request, upload, uploads)
         work = partial(_import, store, upload, FILES[media_type(request)], existing, is_trial=is_trial)
         done, batch = await on_thread(work, store)
     except UnreadableFile as error:
@@ -274,14 +274,14 @@ def _address(query: ListQuery) -> str:
     return f"{CONTACTS}?{text}" if text else CONTACTS
 
 
-async def _receive(request: Request, upload: Upload) -> None:
-    """Write the body to disk as it comes; Problem 413 above FILE_LIMIT."""
+async def _receive(request: Request, upload: Upload, uploads: Uploads) -> None:
+    """Write the body to disk as it comes; Problem 413 above the limit of these uploads."""
     received = 0
     with upload.file.open("wb") as file:
         async for chunk in replace(request, _max_request_body_size=None).stream():
             received += len(chunk)
-            if received > FILE_LIMIT:
-                raise Problem(413, TOO_LARGE)
+            if received > uploads.limits.file:
+                raise Problem(413, too_large(uploads))
             file.write(chunk)
 
 

@@ -4,7 +4,7 @@ A visitor is known by a cookie, and everything a request touches follows it: the
 streams, the uploads, what is remembered of rendered rows. Nobody has a sandbox before they
 write: until then they read the sample contacts that all share, and the server keeps nothing of
 them. The first write takes a copy, which has the same ids, so that what is on the screen fits
-it. Why all of this is as it is: docs/decisions/0012-demo.md.
+it. Why all of this is as it is: docs/decisions/0013-demo.md.
 """
 
 import re
@@ -25,6 +25,7 @@ from app.web.errors import Middleware, problem_event
 from app.web.lists import see_other
 from app.web.live import Log
 from app.web.security import SAFE_METHODS
+from app.web.transport import is_https
 from app.web.uploads import Limits, Upload, Uploads
 
 RESET = "/demo/reset"
@@ -312,11 +313,8 @@ class _Own:
             return False
 
 
-def visitors(sandboxes: Sandboxes, *, secure: bool) -> Middleware:
-    """The middleware that knows the visitor, outside of error_pages: errors bring the cookie, too.
-
-    secure: whether the cookie is for HTTPS only. A proxy says it for each request.
-    """
+def visitors(sandboxes: Sandboxes) -> Middleware:
+    """The middleware that knows the visitor, outside of error_pages: errors bring the cookie, too."""
 
     async def middleware(request: Request, next: Next) -> AnyResponse:
         visit = g.visit = Visit(sandboxes, request)
@@ -330,8 +328,7 @@ def visitors(sandboxes: Sandboxes, *, secure: bool) -> Middleware:
             headers = dict(response.headers) | {"HX-Trigger": problem_event(ANEW)}
             response = replace(response, headers=tuple(headers.items()))
         if cookie := visit.cookie:
-            is_https = secure or request.headers.get("x-forwarded-proto") == "https"
-            return response.with_cookie(COOKIE, cookie, secure=is_https, samesite="Lax")
+            return response.with_cookie(COOKIE, cookie, secure=is_https(), samesite="Lax")
         return response
 
     return middleware

@@ -54,7 +54,7 @@ async def create(request: Request, uploads: Uploads, store: ContactStore) -> Ans
     422 without a file, 413 for one that is too large, 503 when there is no room.
     """
     if whole(request.headers.get("content-length", "")) > uploads.limits.file + FORM:
-        return _upload_page(uploads, _too_large(uploads)), 413
+        return _upload_page(uploads, too_large(uploads)), 413
     try:
         upload = uploads.new()
         try:
@@ -137,10 +137,10 @@ async def failed(request: Request, token: str, uploads: Uploads) -> Answer:
 def _upload_page(uploads: Uploads, problem: str = "") -> Template:
     limits = {"file_limit": uploads.limits.file, "rows_limit": uploads.limits.rows, "limits": contact.LIMITS}
     limits |= {"tags_limit": contact.TAGS_LIMIT, "tag_limit": contact.TAG_LIMIT}
-    return Template(INDEX, problem=problem, here="import", too_large=_too_large(uploads), **limits)
+    return Template(INDEX, problem=problem, here="import", too_large=too_large(uploads), **limits)
 
 
-def _too_large(uploads: Uploads) -> str:
+def too_large(uploads: Uploads) -> str:
     return f"This file is larger than {uploads.limits.file // 1024**2} MB. Split it and import the parts."
 
 
@@ -187,7 +187,7 @@ async def _receive(request: Request, uploads: Uploads, upload: Upload) -> str:
         async for chunk in replace(request, _max_request_body_size=None).stream():
             received += len(chunk)
             if received > uploads.limits.file + FORM:
-                raise HTTPError(413, _too_large(uploads))
+                raise HTTPError(413, too_large(uploads))
             parser.write(chunk)
         parser.finalize()
     except FormParserError:

@@ -147,11 +147,9 @@ async def test_two_apps_count_apart(fresh: TestClient) -> None:
     [{"env": "production"}, {"demo": True}, {"auth": "password"}, {"host": "192.0.2.1"}],
     ids=["production", "demo", "sign-in", "public"],
 )
-async def test_without_a_token_it_exists_for_developers_only(
-    changes: dict[str, Any], store: ContactStore, tmp_path: Path
-) -> None:
-    settings = replace(Settings(store=f"sqlite:///{tmp_path / 'contacts.db'}"), **changes)
-    async with TestClient(create_app(settings, store)) as client:
+async def test_without_a_token_it_exists_for_developers_only(changes: dict[str, Any], tmp_path: Path) -> None:
+    settings = replace(Settings(store=f"sqlite:///{tmp_path / 'contacts.db'}", secret="s" * 32), **changes)
+    async with TestClient(create_app(settings)) as client:
         answer = await client.get("/metrics")
 
     assert answer.status == 404

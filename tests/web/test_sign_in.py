@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import pytest
 from argon2 import PasswordHasher
@@ -183,7 +183,7 @@ async def post_sign_in(client: TestClient, agent: str = "", at: str = "/sign-in"
 
 # ---- closed by default
 
-OPEN = {"/sign-in"}
+OPEN = {"/sign-in", "/ready", "/metrics"}
 KINDS = {
     "navigation": {"sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"},
     "old browser": {},
@@ -502,7 +502,11 @@ async def test_the_server_tells_how_a_request_came() -> None:
         return {"type": "http.request"}
 
     for kind in ("https", "http"):
-        await asgi(app)({"type": "http", "scheme": kind, "method": "GET"}, receive, receive)  # type: ignore[arg-type]
+        scope: Any = {
+            "type": "http", "scheme": kind, "method": "GET", "path": "/health", "headers": [],
+            "extensions": {"request_id": "1"},
+        }  # fmt: skip
+        await asgi(app, Settings())(scope, receive, receive)  # type: ignore[arg-type]
 
     assert seen == [True, False]
 
