@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-STORES = ("memory", "sqlite", "postgresql")
+STORES = ("memory", "sqlite", "postgres")
 
 
 class Summary:

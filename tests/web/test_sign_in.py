@@ -637,7 +637,7 @@ async def test_the_account_lists_the_sessions_and_marks_this_one(
 
 
 @pytest.mark.parametrize(
-    ("agent", "browser"),
+    ("agent", "shown"),
     [
         ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
         (
@@ -650,8 +650,8 @@ async def test_the_account_lists_the_sessions_and_marks_this_one(
         ("", "A browser"),
     ],
 )
-def test_a_browser_is_told_in_a_few_words(agent: str, browser: str) -> None:
-    assert browser_of(agent) == browser
+def test_a_browser_is_told_in_a_few_words(agent: str, shown: str) -> None:
+    assert browser_of(agent) == shown
 
 
 # ---- another password
