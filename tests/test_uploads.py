@@ -172,6 +172,22 @@ def test_there_is_room_for_so_many_uploads(uploads: Uploads, monkeypatch: pytest
     assert uploads.new().folder.exists()
 
 
+def test_uploads_that_have_come_to_their_end_make_room(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "limits", Limits(uploads=2))
+    waiting, ended = uploaded(uploads), uploaded(uploads)
+    ended.save(State("people.csv", stage="done"))
+
+    new = uploads.new()
+
+    assert not ended.folder.exists()
+    assert waiting.folder.exists()
+    assert new.folder.exists()
+    with pytest.raises(NoRoom):
+        uploads.new()
+
+
 def test_there_is_room_for_so_many_bytes(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SPACE_LIMIT", FILE_LIMIT + 5)
     uploads.new().file.write_bytes(b"12345")

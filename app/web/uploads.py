@@ -90,6 +90,11 @@ class State:
     problem: str = ""
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.stage in ("done", "cancelled", "failed")
+
+    @property
     def is_working(self) -> bool:
         """Whether the state will change by itself."""
         return self.stage in WORKING
@@ -284,13 +289,13 @@ class Uploads:
             self._folder = None
 
     def new(self) -> Upload:
-        """A new folder for a file; NoRoom when there are too many."""
+        """A new folder for a file; NoRoom when too many wait or are being worked on."""
         self.sweep()
         with self._making:
             root = self._made()
-            sizes = [file.stat().st_size for file in root.glob("*/file")]
-            is_full = len(list(root.iterdir())) >= self.limits.uploads
-            if is_full or sum(sizes) + self.limits.file > SPACE_LIMIT:
+            if self._is_full(root):
+                self._forget_ended()
+            if self._is_full(root):
                 raise NoRoom
             upload = Upload(root / secrets.token_urlsafe(16))
             upload.folder.mkdir(mode=0o700)
@@ -338,6 +343,19 @@ class Uploads:
         for upload in self.all():
             with suppress(OSError):
                 if upload.folder.stat().st_mtime < time.time() - KEPT and upload.is_unlocked():
+                    upload.remove()
+
+    def _is_full(self, root: Path) -> bool:
+        sizes = [file.stat().st_size for file in root.glob("*/file")]
+        return len(list(root.iterdir())) >= self.limits.uploads or (
+            sum(sizes) + self.limits.file > SPACE_LIMIT
+        )
+
+    def _forget_ended(self) -> None:
+        """Make room: remove the uploads that nobody waits for any more, before their hour is over."""
+        for upload in self.all():
+            with suppress(OSError):
+                if upload.stored().is_over and upload.is_unlocked():
                     upload.remove()
 
     def _run(self, job: Job, work: Work, lock: int) -> None:
