@@ -71,6 +71,13 @@ def kept(database: Path) -> Path:
 # --- at the start
 
 
+def test_a_commit_waits_for_the_disk(sqlite: SQLiteStore) -> None:
+    # A power cut cannot be caused here. SQLite's own promise for it is that of this setting, 2 for FULL.
+    with sqlite._read() as conn:
+        assert conn.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "contacts.db"
 

@@ -450,7 +450,7 @@ class SQLiteStore(SQLStore):
         )
         try:
             conn.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, False)
-            conn.execute("PRAGMA synchronous = NORMAL")
+            conn.execute("PRAGMA synchronous = FULL")  # or a power cut could take back what was acknowledged
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA trusted_schema = OFF")
             conn.execute(f"PRAGMA cache_size = -{_CACHE}")
