@@ -84,6 +84,11 @@ def test_a_name_is_the_same_in_small_and_capital_letters(accounts: Accounts, gra
     assert accounts.users() == [grace]
 
 
+@pytest.mark.parametrize("name", ["gr\0ace", "\0", "gr\ud800ace"])
+def test_a_name_that_no_database_can_hold_is_nobodys(accounts: Accounts, grace: User, name: str) -> None:
+    assert accounts.find(name) is None
+
+
 def test_users_outlive_the_process(accounts: Accounts, grace: User, address: str) -> None:
     begin(accounts, grace)
 

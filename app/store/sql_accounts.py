@@ -6,6 +6,7 @@ from typing import Any
 
 from app.contacts.listing import milliseconds
 from app.store.accounts import IDLE, MEMORY, NameTaken, Session, Token, User, wait_after
+from app.store.entry import lookup
 from app.store.sql import Rows, SQLStore, to_datetime
 
 _USER = "a.id, a.name, a.changed_at"
@@ -58,8 +59,11 @@ class SQLAccounts:
 
     def find(self, name: str) -> tuple[User, str] | None:
         sql = f"SELECT {_USER}, a.password FROM account a WHERE a.name_key = ?"
+        key = lookup(name.casefold())
+        if "\0" in key:
+            return None  # no name has it, and PostgreSQL refuses to look for it
         with self._read() as rows:
-            row = rows.execute(sql, (name.casefold(),)).fetchone()
+            row = rows.execute(sql, (key,)).fetchone()
         return row and (_to_user(row[:3]), row[3])
 
     def set_password(self, user_id: int, password: str, at: datetime) -> None:
