@@ -294,8 +294,10 @@ class _Own:
         """See Uploads. StoreRefused for those who can have none."""
         if not self._visitor:
             raise StoreRefused(NO_COOKIE)
-        for upload in self._uploads.all():
-            if self._is_own(upload) and upload.is_unlocked():
+        for each in self._uploads.all():
+            # One that still arrives has no state yet, and its request would miss the file.
+            upload = self.find(each.token)
+            if upload and upload.is_unlocked():
                 upload.remove()
         upload = self._uploads.new()
         (upload.folder / "owner").write_text(self._owner)

@@ -4,10 +4,10 @@ import asyncio
 import gc
 import io
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from weakref import ref
 
 import pytest
@@ -652,6 +652,47 @@ async def test_a_new_upload_takes_the_place_of_the_visitors_last_and_of_nobody_e
         (await visitor.open(url)).status for visitor, url in zip((ada, grace, ada), urls, strict=True)
     ]
     assert statuses == [404, 200, 200]
+
+
+async def test_a_new_upload_leaves_alone_one_that_still_arrives(demo: Demo, ada: Visitor) -> None:
+    arriving, go_on = asyncio.Event(), asyncio.Event()
+    parts = [b"name,phone\nMata Hari,", b"555-0199\n"]
+
+    async def receive() -> dict[str, object]:
+        if len(parts) == 1:
+            arriving.set()
+            await go_on.wait()
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"host", b"localhost"),
+        (b"content-type", b"text/csv"),
+        (b"cookie", f"sandbox={ada.cookie}".encode()),
+    ]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/api/v1/contacts/import",
+        "raw_path": b"/api/v1/contacts/import",
+        "query_string": b"",
+        "headers": headers,
+    }
+    first = asyncio.create_task(demo.app(scope, receive, send))
+    async with asyncio.timeout(20):
+        await arriving.wait()
+        await ada.upload((await ada.open("/import")).dom.form("Show preview"), "mata.csv", CSV)
+        go_on.set()
+        await first
+
+    assert sent[0]["status"] == 200
 
 
 # ---- a real server
