@@ -4,7 +4,6 @@ What protects what, and why the tokens in forms are ours and not Chirp's: docs/d
 """
 
 import hmac
-import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from app.contacts.contact import now
 from app.store import Accounts, Session, StoreUnavailable, User
 from app.web.credentials import Keys
 from app.web.forms import UPLOAD, read_form
+from app.web.problems import Problem, is_api
 from app.web.security import SAFE_METHODS
 from app.web.transport import is_https
 
@@ -29,7 +29,6 @@ SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # The open addresses, besides static files and /health, which are answered before they come here.
 # /metrics asks for a token of its own.
 OPEN = frozenset({SIGN_IN, "/ready", "/metrics"})
-API = "/api/"
 
 SESSION = "session"  # the cookie of somebody who is signed in
 VISIT = "visit"  # and the one that the sign-in form belongs to
@@ -40,6 +39,11 @@ SIGNED_OUT = "You are signed out."
 STRANGE_FORM = (
     "This form is from before you signed in, so nothing was changed. Reload the page, then try again."
 )
+STRANGE_CALL = (
+    "Whoever is known by a cookie sends the header X-CSRF-Token, too, with what the field _csrf_token "
+    "holds in our forms. A program sends a token as Authorization: Bearer instead."
+)
+NO_TOKEN = "Send a token as Authorization: Bearer. `python -m app user token NAME --label TEXT` makes one."
 STRANGE_VISIT = "Your browser kept no cookie of this page. Allow cookies, then sign in again."
 _FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
 
@@ -62,7 +66,6 @@ class Gate:
 
     async def __call__(self, request: Request, next: Next) -> AnyResponse:
         """The middleware: find out who asks, and refuse those who may not."""
-        g.visitor = Visitor("")
         if user := self._bearer(request):
             g.user = user  # no browser sends such a header by itself, so there is nothing to forge
             return await next(request)
@@ -109,7 +112,7 @@ class Gate:
     def _bearer(self, request: Request) -> User | None:
         """Whose token the request shows, where one counts."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if not request.path.startswith(API) or scheme.lower() != "bearer":
+        if not is_api(request) or scheme.lower() != "bearer":
             return None
         return self.accounts.token_user(self.keys.key("token", token.strip()))
 
@@ -131,8 +134,8 @@ class Gate:
         navigates = mode == "navigate" or (
             mode is None and "text/event-stream" not in request.headers.get("accept", "")
         )
-        if request.path.startswith(API) and mode != "navigate":
-            return _refuse_program(request)
+        if is_api(request) and mode != "navigate":
+            raise _problem(request)
         if request.is_htmx or not navigates:
             raise HTTPError(401, f"{SIGNED_OUT} Sign in again in another tab, then try again.")
         if request.path == SIGN_OUT:
@@ -156,11 +159,13 @@ async def mark_forms(request: Request, next: Next) -> AnyResponse:
     Here and not in the templates, because rendered rows are cached for all visitors. No store, so
     that the back button shows nobody's contacts once that person is signed out.
     """
+    g.visitor = Visitor("")  # nobody, until the gate knows better; some requests do not come so far
     response = await next(request)
     if isinstance(response, SSEResponse):
         return response  # Chirp's own, which we do not use
     if g.get("session") and response.header("Cache-Control") in (None, "private, no-cache"):
-        response = response.with_header("Cache-Control", "no-store")
+        others = tuple(pair for pair in response.headers if pair[0].lower() != "cache-control")
+        response = replace(response, headers=(*others, ("Cache-Control", "no-store")))
     token = g.get("form_token")
     if not token or not (response.content_type or "").startswith("text/html"):
         return response
@@ -206,22 +211,17 @@ async def _refuse_strange_form(request: Request) -> None:
     expected: str = g.get("form_token") or ""
     # As bytes, because texts that are not ASCII cannot be compared.
     if not expected or not hmac.compare_digest((given or "").encode(errors="replace"), expected.encode()):
+        if is_api(request):
+            raise HTTPError(403, STRANGE_CALL)
         raise HTTPError(403, STRANGE_VISIT if request.path == SIGN_IN else STRANGE_FORM)
 
 
-def _refuse_program(request: Request) -> Response:
-    problem = {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "Send a token as Authorization: Bearer. `python -m app user token NAME` makes one.",
-    }
+def _problem(request: Request) -> Problem:
+    """What a program is told that may not come in."""
     challenge = 'Bearer realm="contacts"'
     if request.headers.get("authorization"):
         challenge += ', error="invalid_token"'
-    return Response(json.dumps(problem), status=401, content_type="application/problem+json").with_header(
-        "WWW-Authenticate", challenge
-    )
+    return Problem(401, NO_TOKEN, headers={"WWW-Authenticate": challenge})
 
 
 async def _marked(chunks: AsyncIterator[str], field: str) -> AsyncIterator[str]:

@@ -4,6 +4,7 @@ The clock is the test's own. Passwords are hashed by argon2id with its smallest 
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -245,6 +246,17 @@ async def test_every_route_is_closed(client: TestClient, app: App, kind: str) ->
         assert b"Ada" not in answer.body
 
 
+async def test_what_is_refused_before_anybody_is_known_shows_no_way_around(client: TestClient) -> None:
+    elsewhere = {"content-type": FORM, "sec-fetch-site": "cross-site"}
+    refused = Answer.of(await client.post("/contacts", headers=elsewhere, body=b"name=x"))
+    odd = Answer.of(await client.get(f"/{'x' * 1_001}"))
+
+    assert (refused.status, odd.status) == (403, 404)
+    for answer in (refused, odd):
+        assert not answer.dom.all("nav")
+        assert not answer.dom.all("a", href="/api/docs")
+
+
 async def test_probes_and_static_files_are_open(client: TestClient) -> None:
     for path in ("/health", "/ready", "/static/app.css"):
         assert (await client.get(path)).status == 200
@@ -332,6 +344,24 @@ async def test_a_program_is_told_how_to_come_in(client: TestClient) -> None:
         assert (answer.status, answer.content_type) == (401, "application/problem+json")
     assert without.header("WWW-Authenticate") == 'Bearer realm="contacts"'
     assert wrong.header("WWW-Authenticate") == 'Bearer realm="contacts", error="invalid_token"'
+
+
+async def test_who_may_not_in_is_told_as_of_all_problems_of_the_api(client: TestClient) -> None:
+    answer = Answer.of(await client.get("/api/v1/contacts"))
+
+    assert json.loads(answer.body)["type"] == "/api/docs#problem-401"
+    assert answer.header("Cache-Control") == "no-store"
+
+
+async def test_more_slashes_make_no_other_api(client: TestClient, sqlite: SQLiteStore) -> None:
+    token = new_token()
+    sqlite.accounts().add_token(Keys(SECRET).key("token", token), 1, "export", CLOCK.at)
+
+    stranger = Answer.of(await client.get("//api//v1/contacts"))
+    let_in = await client.get("//api//v1/contacts", headers={"authorization": f"Bearer {token}"})
+
+    assert (stranger.status, stranger.content_type) == (401, "application/problem+json")
+    assert let_in.status == 200
 
 
 async def test_a_token_opens_the_api_and_nothing_else(client: TestClient, sqlite: SQLiteStore) -> None:
@@ -731,6 +761,34 @@ async def test_a_write_without_the_token_of_our_pages_is_refused(
 
     assert [contact.name for contact in sqlite.list(ListQuery()).contacts] == ["Ada Lovelace"]
     assert not await closed_to(browser)
+
+
+async def test_the_api_asks_for_the_token_of_our_pages_where_a_cookie_says_who_calls(
+    client: TestClient, signed_in: Signed
+) -> None:
+    browser = await signed_in()
+    headers = {"content-type": "application/json", "cookie": f"session={browser.cookies['session']}"}
+    contact = b'{"name": "Alan", "email": "alan@example.net"}'
+    token = (await browser.open("/contacts/new")).dom.id("contact-form").fields[FIELD]
+
+    without = Answer.of(await client.post("/api/v1/contacts", headers=headers, body=contact))
+    given = headers | {"x-csrf-token": str(token)}
+    made = await client.post("/api/v1/contacts", headers=given, body=contact)
+
+    assert (without.status, without.content_type) == (403, "application/problem+json")
+    assert "X-CSRF-Token" in json.loads(without.body)["detail"]
+    assert made.status == 201
+
+
+@pytest.mark.parametrize("path", ["/contacts", "/api/v1/contacts", "/api/v1/contacts/1", "/contacts.csv"])
+async def test_nothing_is_kept_of_what_somebody_has_seen(
+    client: TestClient, signed_in: Signed, path: str
+) -> None:
+    cookie = f"session={(await signed_in()).cookies['session']}"
+
+    answer = Answer.of(await client.get(path, headers={"cookie": cookie}))
+
+    assert (answer.status, answer.header("Cache-Control")) == (200, "no-store")
 
 
 async def test_a_script_of_ours_may_send_the_token_as_a_header(client: TestClient, signed_in: Signed) -> None:
