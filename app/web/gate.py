@@ -29,6 +29,7 @@ SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # The open addresses, besides static files and /health, which are answered before they come here.
 # /metrics asks for a token of its own.
 OPEN = frozenset({SIGN_IN, "/ready", "/metrics"})
+UNKEPT = frozenset({UPLOAD, "account"})  # whose forms are not written back: they hold a file, or passwords
 
 SESSION = "session"  # the cookie of somebody who is signed in
 VISIT = "visit"  # and the one that the sign-in form belongs to
@@ -147,7 +148,7 @@ class Gate:
 
     async def _keep(self, request: Request) -> Response:
         """A page that holds what a form sent, to be sent again."""
-        form = None if request.path.strip("/") == UPLOAD else await read_form(request)
+        form = None if request.path.strip("/") in UNKEPT else await read_form(request)
         fields = [(name, value) for name in form for value in form.get_list(name)] if form else []
         page = self.page("signed_out.html", action=request.url, fields=fields)
         return replace(page, status=401).with_header("Cache-Control", "no-store")

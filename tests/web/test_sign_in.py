@@ -324,6 +324,18 @@ async def test_what_was_typed_without_script_outlives_the_session(
     assert sqlite.get(2).notes == notes
 
 
+async def test_passwords_are_not_written_back(signed_in: Signed, sqlite: SQLiteStore) -> None:
+    browser = await signed_in()
+    form = (await browser.open("/account")).dom.one("form", aria_labelledby="password-title")
+    sqlite.accounts().end_sessions(1)
+
+    kept = await browser.submit(form, current=PASSWORD, new="another horse", again="another horse")
+
+    assert kept.status == 401
+    assert kept.dom.all("a", href="/sign-in")
+    assert b"horse" not in kept.body
+
+
 async def test_a_form_is_not_sent_by_somebody_else(signed_in: Signed, sqlite: SQLiteStore) -> None:
     browser = await signed_in("grace")
     form = (await browser.open("/contacts/new")).dom.id("contact-form")
