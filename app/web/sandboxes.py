@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2s
 from time import monotonic
@@ -26,7 +27,7 @@ from app.web.lists import see_other
 from app.web.live import Log
 from app.web.security import SAFE_METHODS
 from app.web.transport import is_https
-from app.web.uploads import Limits, Upload, Uploads
+from app.web.uploads import Limits, NoRoom, Upload, Uploads
 
 RESET = "/demo/reset"
 COOKIE = "sandbox"
@@ -299,7 +300,10 @@ class _Own:
             upload = self.find(each.token)
             if upload and upload.is_unlocked():
                 upload.remove()
-        upload = self._uploads.new()
+        try:
+            upload = self._uploads.new()
+        except NoRoom:
+            upload = self._instead_of_the_oldest()
         (upload.folder / "owner").write_text(self._owner)
         return upload
 
@@ -308,11 +312,32 @@ class _Own:
         upload = self._uploads.find(token)
         return upload if upload and self._is_own(upload) else None
 
+    def _instead_of_the_oldest(self) -> Upload:
+        """When all room is taken, the files that have waited longest go: nobody can close it to the others.
+
+        NoRoom when not even that helps.
+        """
+        waiting = filter(None, (self._uploads.find(each.token) for each in self._uploads.all()))
+        for upload in sorted(waiting, key=_since):
+            if upload.is_unlocked():
+                upload.remove()
+                with suppress(NoRoom):
+                    return self._uploads.new()
+        raise NoRoom
+
     def _is_own(self, upload: Upload) -> bool:
         try:
             return (upload.folder / "owner").read_text() == self._owner
         except OSError:
             return False
+
+
+def _since(upload: Upload) -> float:
+    """When an upload came, or was last worked on; 0 when it is gone meanwhile."""
+    try:
+        return upload.folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def visitors(sandboxes: Sandboxes) -> Middleware:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import io
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from datetime import UTC, datetime
@@ -23,7 +24,9 @@ from app.store import sandbox as memory_sandbox
 from app.store.sandbox import CONTACTS
 from app.web import sandboxes
 from app.web.sandboxes import AGAIN, ANEW, IDLE, NO_COOKIE, Sandboxes, SandboxStore
+from app.web.sandboxes import _Own as Own
 from app.web.transport import scheme
+from app.web.uploads import Limits, NoRoom, State, Upload, Uploads
 from tests.event_stream import EventStream
 from tests.server_process import RunningServer, run_to_end, running_server
 from tests.web.browser import FORM, HOST, Answer, Browser, Typed, decoded, encoded
@@ -693,6 +696,33 @@ async def test_a_new_upload_leaves_alone_one_that_still_arrives(demo: Demo, ada:
         await first
 
     assert sent[0]["status"] == 200
+
+
+def test_when_all_room_is_taken_the_upload_that_has_waited_longest_goes(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, Limits(uploads=3))
+    ages = {"ada": 30, "grace": 20, "mary": 10}
+    kept: dict[str, Upload] = {}
+    for visitor, seconds in ages.items():
+        kept[visitor] = Own(uploads, visitor).new()
+        kept[visitor].save(State("mata.csv", stage="preview"))
+        made = kept[visitor].folder.stat().st_mtime - seconds
+        os.utime(kept[visitor].folder, (made, made))
+    lock = kept["ada"].lock()  # somebody works on it
+    assert lock is not None
+
+    newest = Own(uploads, "joan").new()
+
+    os.close(lock)
+    assert [visitor for visitor, upload in kept.items() if upload.folder.exists()] == ["ada", "mary"]
+    assert newest.folder.exists()
+
+
+def test_where_nothing_can_go_there_is_no_room(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, Limits(uploads=1))
+    Own(uploads, "ada").new()  # still arrives
+
+    with pytest.raises(NoRoom):
+        Own(uploads, "grace").new()
 
 
 # ---- a real server
