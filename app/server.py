@@ -197,6 +197,11 @@ def _tell(settings: Settings) -> None:
             "Nobody has to sign in, so whoever the proxy lets through may do everything. "
             "Let the proxy ask who is there, or set CONTACTS_AUTH=password."
         )
+    if settings.env == "production" and settings.is_private and not (settings.proxies or settings.tls_cert):
+        log.warning(
+            "Behind a proxy, everybody would have its address and nobody HTTPS: "
+            "set CONTACTS_PROXIES to 127.0.0.1, or to unix with CONTACTS_SOCKET."
+        )
 
 
 def summary(settings: Settings) -> str:

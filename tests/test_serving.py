@@ -166,6 +166,18 @@ def test_the_start_says_how_it_runs_and_nothing_secret() -> None:
     assert "https://0.0.0.0:8000" in server.summary(replace(PUBLIC, tls_cert="cert.pem", tls_key="key.pem"))
 
 
+def test_who_serves_others_without_naming_the_proxy_is_warned(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        server._tell(replace(PRODUCTION, auth="password"))
+        assert "Behind a proxy, everybody would have its address" in caplog.text
+        caplog.clear()
+        server._tell(replace(PRODUCTION, auth="password", proxies=("127.0.0.1",)))
+        server._tell(replace(PRODUCTION, auth="password", tls_cert="c.pem", tls_key="k.pem"))
+        server._tell(Settings())
+
+    assert caplog.text == ""
+
+
 # --- a Unix socket ---
 
 

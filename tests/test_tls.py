@@ -89,6 +89,13 @@ def test_a_form_is_stored_over_http_2(site: Site) -> None:
     assert "zora@example.org" in site.curl("/contacts")
 
 
+def test_to_ask_for_the_head_of_an_event_stream_comes_to_an_end(site: Site) -> None:
+    head = site.curl("/live", "--head")
+
+    assert head.startswith("HTTP/2 200")
+    assert "content-type: text/event-stream" in head
+
+
 def test_many_requests_on_one_connection_are_all_answered(site: Site) -> None:
     url = f"https://localhost:{site.server.port}/contacts/[1-12]"
 

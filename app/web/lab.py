@@ -24,6 +24,7 @@ from app.web.errors import Middleware
 from app.web.lists import Answer, see_other, whole
 from app.web.live import Live
 from app.web.security import SAFE_METHODS
+from app.web.transport import secure
 
 COOKIE = "lab"  # its value names a browser; app.web.live reads it, too
 FAULTS = ("stream", "save-error", "lost", "conflict")
@@ -69,7 +70,7 @@ async def index(request: Request, store: ContactStore) -> Answer:
     if request.cookies.get(COOKIE):
         return page
     browser = secrets.token_urlsafe(16)
-    return page, 200, {"Set-Cookie": f"{COOKIE}={browser}; Path=/; HttpOnly; SameSite=Lax"}
+    return page, 200, {"Set-Cookie": f"{COOKIE}={browser}; Path=/; HttpOnly; SameSite=Lax{secure()}"}
 
 
 async def start(request: Request, fault: str, store: ContactStore, lab: Lab, live: Live) -> Response:

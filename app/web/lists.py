@@ -19,6 +19,7 @@ from app.contacts.changes import Batch
 from app.contacts.listing import ContactPage, ListQuery, milliseconds, terms
 from app.store import ContactStore, StoreUnavailable
 from app.web.editor import Form
+from app.web.transport import secure
 from app.web.view import link
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ def shown_once(done: Batch | None) -> dict[str, str]:
     if done is None:
         return {}
     return {
-        "Set-Cookie": f"seen={milliseconds(done.at)}.{done.id}; Path=/; HttpOnly; SameSite=Lax",
+        "Set-Cookie": f"seen={milliseconds(done.at)}.{done.id}; Path=/; HttpOnly; SameSite=Lax{secure()}",
         "Cache-Control": "no-store",  # or the back button would show the message again
     }
 

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from chirp import HTTPError, Request, SSEEvent, g
+from chirp import HTTPError, Request, Response, SSEEvent, g
 
 from app.store import ContactStore, StoreUnavailable
 from app.web.draining import draining, rest
@@ -29,6 +29,7 @@ from app.web.streaming import Streamed
 LOOK = 0.2  # seconds between two looks at the log
 BEAT = 10.0  # seconds of silence after which a stream says that it is alive
 ASK = 2.0  # seconds after which a stream asks again whether the window may still have it
+EVENTS = "text/event-stream"
 RETRY = 1_000  # milliseconds after which a browser that lost its stream asks for it again
 
 log = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ class _Watcher:
                     followed.wake()
 
 
-async def stream(request: Request, live: Live) -> Streamed:
+async def stream(request: Request, live: Live) -> Streamed | Response:
     """GET /live: the stream of one window. `after`: up to where the log was read for the page.
 
     A browser that comes back by itself says it better, with Last-Event-ID. Not Chirp's EventStream:
@@ -207,8 +208,10 @@ async def stream(request: Request, live: Live) -> Streamed:
     browser = request.cookies.get("lab", "")
     if live.is_interrupted(browser):
         raise HTTPError(503, "The event stream is interrupted, as it was asked to be.")
-    seen = request.headers.get("last-event-id") or request.query.get("after") or ""
-    events = live.events(whole(seen) if seen.isdecimal() else None, browser, g.get("is_signed_in"))
     # X-Accel-Buffering: a proxy in front, such as nginx, is to pass each event on at once.
     headers = (("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no"))
-    return Streamed(content_type="text/event-stream", headers=headers, pieces=events)
+    if request.method == "HEAD":  # over HTTP/2 nothing would end it
+        return Response("", content_type=EVENTS, headers=headers)
+    seen = request.headers.get("last-event-id") or request.query.get("after") or ""
+    events = live.events(whole(seen) if seen.isdecimal() else None, browser, g.get("is_signed_in"))
+    return Streamed(content_type=EVENTS, headers=headers, pieces=events)

@@ -8,6 +8,7 @@ from chirp.testing import TestClient
 from app.contacts.contact import ContactDraft
 from app.contacts.listing import ListQuery, milliseconds
 from app.store import ContactStore
+from app.web.transport import scheme
 from tests.making import add
 from tests.web.browser import Answer, Browser, Htmx
 from tests.web.people import crowd
@@ -444,6 +445,13 @@ async def test_the_cookie_that_remembers_the_message_is_for_this_site_alone(
     assert page.header("Set-Cookie") == (
         f"seen={milliseconds(batch.at)}.{batch.id}; Path=/; HttpOnly; SameSite=Lax"
     )
+
+    _, newer = store.add(ContactDraft("Grace Hopper", "grace@example.com"))
+    over = scheme.set("https")
+    page = await plain.open(f"/contacts?done={newer.id}")
+    scheme.reset(over)
+
+    assert page.header("Set-Cookie").endswith("; HttpOnly; SameSite=Lax; Secure")
 
 
 async def test_the_next_message_is_shown_too(plain: Browser, store: ContactStore) -> None:
