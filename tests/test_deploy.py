@@ -13,6 +13,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager
@@ -270,6 +271,9 @@ def test_the_unit_is_what_systemd_understands(tmp_path: Path) -> None:
     assert (service["NoNewPrivileges"], service["ProtectSystem"]) == ("yes", "strict")
     assert int(service["TimeoutStopSec"]) > 2 * 8  # the shutdown_timeout of app.server
     assert service["ExecStart"].endswith("-m app serve")
+    # With a user that is there only while it runs, nobody could restore, or make the first user.
+    assert "DynamicUser" not in service
+    assert f"runuser -u {service['User']} -- " in (DEPLOY / "contacts").read_text()
     assert _settings()["CONTACTS_SOCKET"].startswith(f"/run/{service['RuntimeDirectory']}/")
     assert f"/var/lib/{service['StateDirectory']}/" in _settings()["CONTACTS_STORE"]
     if systemd := shutil.which("systemd-analyze"):
@@ -277,6 +281,31 @@ def test_the_unit_is_what_systemd_understands(tmp_path: Path) -> None:
         ours.write_text(text.replace("/srv/contacts/.venv/bin/python", "/bin/true"))
         checked = subprocess.run([systemd, "verify", str(ours)], capture_output=True, text=True)
         assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_the_command_line_is_that_of_the_service(tmp_path: Path) -> None:
+    settings = tmp_path / "contacts.env"
+    settings.write_text(
+        f"# as systemd reads it\nCONTACTS_STORE=sqlite:///{tmp_path}/kept.db\nCONTACTS_SECRET='{SECRET}'\n"
+    )
+    command = (DEPLOY / "contacts").read_text()
+    for theirs, ours in {
+        "/etc/contacts.env": str(settings),
+        "/srv/contacts/.venv/bin/python": sys.executable,
+        "PYTHONPATH=/srv/contacts": f"PYTHONPATH={ROOT}",
+        "runuser -u contacts -- ": "",
+    }.items():
+        assert theirs in command
+        command = command.replace(theirs, ours)
+    (tmp_path / "app.py").write_text("raise SystemExit('not this one')")  # in the folder that one is in
+
+    added = subprocess.run(
+        ["sh", "-c", command, "contacts", "user", "add", "Ada Lovelace"],
+        cwd=tmp_path, input="staple battery horse\n", capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert (added.stdout, added.stderr) == ("Ada Lovelace may sign in.\n", "")
+    assert (tmp_path / "kept.db").exists()
 
 
 def test_the_container_holds_what_the_app_needs_and_no_secret() -> None:
