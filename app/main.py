@@ -40,6 +40,7 @@ Current = Callable[[], ContactStore]  # the store of the request that is being a
 
 ROOT = Path(__file__).resolve().parents[1]
 BODY_LIMIT = 1_048_576  # bytes; the longest form is about 100 kB. Uploads: app.web.transfer
+NOBODY = "nobody can sign in yet: make a user with `python -m app user add NAME`"
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,8 @@ def _config(settings: Settings) -> AppConfig:
 def _add_sign_in(app: App, gate: Gate, passwords: Passwords) -> None:
     """What lets people through the gate."""
     if not gate.accounts.users():
-        log.warning("nobody can sign in yet: make a user with `python -m app user add NAME`")
+        # At the start, because nobody has set up the log before.
+        app.on_startup(lambda: log.warning(NOBODY))
     app.provide(Gate, lambda: gate)
     app.provide(Passwords, lambda: passwords)
     routes.register_sign_in(app)

@@ -219,7 +219,7 @@ def summary(settings: Settings) -> str:
             f"hosts {' '.join(settings.hosts) or 'of this machine'}, "
             f"proxies {' '.join(settings.proxies) or 'none'}",
             f"limits: body {MAX_BODY:,} bytes, {config.max_connections:,} connections, "
-            f"head {config.header_timeout:g} s, read {config.request_timeout:g} s, "
+            f"head {HEAD_TIME:g} s, read {config.request_timeout:g} s, idle {config.header_timeout:g} s, "
             f"write {config.write_timeout:g} s, stop {config.shutdown_timeout:g} s",
         )
     )

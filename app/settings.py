@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ Auth = Literal["none", "password"]
 DEMO_SAMPLE = 250  # sample contacts of a demo at most: half of what a visitor may have
 SECRET: Final = 32  # characters that a secret has at least
 UNIX: Final = "unix"  # what Pounce calls the peer of a connection over a Unix socket
+
+_HOST_NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 class BadSetting(ValueError):
@@ -157,6 +160,12 @@ def _refuse_wrong_names(settings: Settings) -> None:
             raise BadSetting(
                 f"CONTACTS_PROXIES has {proxy!r}: write the addresses of single machines, "
                 f"such as 127.0.0.1, or {UNIX} for those who come through CONTACTS_SOCKET."
+            )
+    for host in settings.hosts:
+        if not (_HOST_NAME.fullmatch(host) or _is_address(host.strip("[]"))):
+            raise BadSetting(
+                f"CONTACTS_HOSTS has {host!r}, which is no name in a Host header: "
+                "write it without scheme, port and path, such as contacts.example.org."
             )
     if settings.socket and settings.proxies and UNIX not in settings.proxies:
         raise BadSetting(

@@ -4,6 +4,7 @@ The rules are tried one by one on `refuse_unsafe`; that both ways to start the s
 real processes.
 """
 
+import json
 import re
 import socket
 import stat
@@ -49,6 +50,9 @@ UNSAFE = {
     "a demo that asks who is there": (replace(PUBLIC, demo=True), "Set one of the two"),
     "no names on the internet": (replace(PUBLIC, hosts=()), "CONTACTS_HOSTS=contacts.example.org"),
     "no names behind a proxy": (replace(BEHIND_A_PROXY, hosts=()), "CONTACTS_HOSTS=contacts.example.org"),
+    "a URL for a name": (replace(PUBLIC, hosts=("https://contacts.example.org",)), "without scheme"),
+    "a name with a port": (replace(PUBLIC, hosts=("contacts.example.org:443",)), "without scheme, port"),
+    "every name": (replace(PUBLIC, hosts=("*",)), "such as contacts.example.org"),
     "a network of proxies": (replace(PUBLIC, proxies=("10.0.0.0/8",)), "single machines"),
     "every proxy": (replace(PUBLIC, proxies=("*",)), "single machines"),
     "a proxy that is not the one of the socket": (
@@ -71,6 +75,11 @@ UNSAFE = {
 @pytest.mark.parametrize("settings", SAFE.values(), ids=SAFE)
 def test_safe_settings_are_served(settings: Settings) -> None:
     refuse_unsafe(settings)
+
+
+@pytest.mark.parametrize("name", ["localhost", "contacts.example.org", "10.0.0.7", "::1", "[::1]"])
+def test_a_host_may_be_a_name_or_an_address(name: str) -> None:
+    refuse_unsafe(replace(PUBLIC, hosts=(name,)))
 
 
 @pytest.mark.parametrize(("settings", "advice"), UNSAFE.values(), ids=UNSAFE)
@@ -138,13 +147,22 @@ def test_pounces_command_line_refuses_the_same(
 
 
 def test_pounces_command_line_leaves_everything_else_to_the_environment(tmp_path: Path) -> None:
-    with running_server(tmp_path, module=POUNCE) as running:
+    with running_server(tmp_path, module=POUNCE, CONTACTS_AUTH="password", CONTACTS_SECRET=SECRET) as running:
         ours = running.wait_for('Contacts at .*limits: [^"]*')
+        running.wait_for("nobody can sign in yet: make a user")
+        first = running.log().splitlines()[0]
 
     assert "2 worker threads" in ours
     assert ours == server.summary(
-        replace(Settings(), store=f"sqlite:///{tmp_path / 'contacts.db'}", workers=2, port=running.port)
+        replace(
+            Settings(),
+            auth="password",
+            store=f"sqlite:///{tmp_path / 'contacts.db'}",
+            workers=2,
+            port=running.port,
+        )
     )
+    assert json.loads(first)["message"] == ours  # and nothing is said before the log is set up
 
 
 def test_the_start_says_how_it_runs_and_nothing_secret() -> None:
@@ -159,7 +177,8 @@ def test_the_start_says_how_it_runs_and_nothing_secret() -> None:
     assert "Contacts at unix:contacts.sock, store postgresql://..., 2 worker" in said
     assert "production, sign-in none, TLS none, hosts contacts.example.org, proxies unix" in said
     assert (
-        "limits: body 67,108,864 bytes, 4,000 connections, head 8 s, read 15 s, write 15 s, stop 8 s" in said
+        "limits: body 67,108,864 bytes, 4,000 connections, head 10 s, read 15 s, idle 8 s, "
+        "write 15 s, stop 8 s" in said
     )
     assert "hidden" not in said
     assert SECRET not in said
