@@ -29,11 +29,13 @@ def add(name: str) -> None:
 
 @users.command("list")
 def list_() -> None:
-    """List the users."""
+    """List the users, each with the number that the log calls it by."""
     with _accounts() as accounts:
         for user in accounts.users():
             sessions = len(accounts.sessions(user.id, now()))
-            click.echo(f"{user.name}  (password of {user.changed_at:%Y-%m-%d}, sessions: {sessions})")
+            click.echo(
+                f"{user.id}  {user.name}  (password of {user.changed_at:%Y-%m-%d}, sessions: {sessions})"
+            )
 
 
 @users.command()

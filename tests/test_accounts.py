@@ -298,7 +298,7 @@ def test_a_user_is_made_with_a_password_from_the_standard_input(shell: Shell) ->
     listed = shell("list")
 
     assert (made.exit_code, made.stdout) == (0, "Grace Hopper may sign in.\n")
-    assert listed.stdout.startswith("Grace Hopper  (password of ")
+    assert listed.stdout.startswith("1  Grace Hopper  (password of ")
     assert listed.stdout.endswith(", sessions: 0)\n")
     assert shell.accepts("grace hopper", PASSWORD)
     assert not shell.accepts("grace hopper", PASSWORD + "!")
