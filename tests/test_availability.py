@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -167,6 +168,7 @@ def test_workers_whose_store_is_gone_are_taken_out_and_come_back_with_it(
         refused = [ask(*pair) for pair in zip(connections, adds, strict=True)]
         assert {answer.status for answer in refused} == {503}
         assert all(MOVED in answer.text and f"Ada {n}" in answer.text for n, answer in enumerate(refused))
+        site.wait_for(f"the store failed: {re.escape(MOVED)}")
         assert {connection.get("/health").status for connection in connections} == {200}
 
         os.replace(away, database)

@@ -467,6 +467,26 @@ def test_a_write_gives_up_on_a_long_one_of_another_process(
     assert shared.add(ADA)[0].id == 1
 
 
+def test_who_uses_the_app_is_not_told_how_it_reaches_its_database(
+    postgres: Postgres, shared: PostgresStore
+) -> None:
+    with postgres.admin("postgres") as conn:
+        conn.execute("ALTER DATABASE contacts ALLOW_CONNECTIONS false")
+        try:
+            postgres.kill_backends()
+            for _ in range(2):  # the first finds the connection lost, the second none to be had
+                with pytest.raises(StoreUnavailable) as raised:
+                    shared.add(ADA)
+        finally:
+            conn.execute("ALTER DATABASE contacts ALLOW_CONNECTIONS true")
+
+    assert str(raised.value) == "The database cannot be reached. Nothing was saved. Try again in a moment."
+    assert str(raised.value.__cause__) == (
+        'The database cannot be reached: database "contacts" is not currently accepting connections. '
+        "Check that PostgreSQL runs and that CONTACTS_STORE is right."
+    )
+
+
 def test_a_database_that_is_read_only_is_noticed(postgres: Postgres, shared: PostgresStore) -> None:
     with postgres.admin("postgres") as conn:
         conn.execute("ALTER DATABASE contacts SET default_transaction_read_only = on")

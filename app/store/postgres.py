@@ -481,6 +481,8 @@ class PostgresStore(SQLStore):
             with self._write() as rows:
                 _renew_keys(rows)
         except StoreUnavailable as unavailable:
+            if isinstance(unavailable.__cause__, CannotOpen):
+                raise unavailable.__cause__ from None
             raise CannotOpen(str(unavailable).replace(" Nothing was saved.", "")) from unavailable
         except psycopg.Error as error:
             if not (trouble := _trouble(error)):
@@ -488,14 +490,21 @@ class PostgresStore(SQLStore):
             raise CannotOpen(f"{trouble[0]}. {trouble[1]}") from error
 
     def _connect(self) -> Conn:
-        """A new connection in autocommit mode; StoreUnavailable when there is none to be had."""
+        """A new connection in autocommit mode.
+
+        StoreUnavailable when there is none to be had, for whoever uses the app; its cause is the
+        CannotOpen for whoever runs it, with names that are nobody else's business.
+        """
         try:
             return psycopg.connect(self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
-            raise StoreUnavailable(
-                f"The database cannot be reached: {_reason(error)}. Nothing was saved. "
+            why = CannotOpen(
+                f"The database cannot be reached: {_reason(error)}. "
                 "Check that PostgreSQL runs and that CONTACTS_STORE is right."
-            ) from error
+            )
+            raise StoreUnavailable(
+                "The database cannot be reached. Nothing was saved. Try again in a moment."
+            ) from why
 
     def _listening(self) -> Conn:
         """A connection that is told of every write."""

@@ -15,7 +15,7 @@ from chirp import App, HTTPError, Request, Response, Template
 from chirp.middleware.protocol import AnyResponse, Next
 
 from app.contacts.contact import EditConflict, InvalidContact, NoSuchBatch, NoSuchContact
-from app.store import StoreFull, StoreRefused, StoreUnavailable
+from app.store import CannotOpen, StoreFull, StoreRefused, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,10 @@ def error_pages(app: App) -> Middleware:
 
 
 def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
-    """Status, a message that says what to do, and headers, for an exception."""
+    """Status, a message that says what to do, and headers, for an exception.
+
+    The log is told why the store failed: whoever runs it has to know, and may not see the page.
+    """
     match error:
         case NoSuchContact(contact_id=contact_id):
             # htmx takes the row away, which is all that is left of the contact.
@@ -59,6 +62,8 @@ def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
         case StoreRefused():
             return 409, str(error), {}
         case StoreUnavailable():
+            reason = error.__cause__ if isinstance(error.__cause__, CannotOpen) else error
+            log.warning("the store failed: %s", reason)
             return 503, str(error), {"Retry-After": "5"}
         case HTTPError(status=404, headers=headers):
             return 404, "There is nothing at this address.", dict(headers)
