@@ -1302,6 +1302,8 @@ HEADERS = {
         ("GET", "/dashboard"),
         ("GET", "/hello"),
         ("GET", f"/contacts/{ANYBODY}"),
+        ("GET", "/ready"),
+        ("GET", "/health"),
         ("GET", "/no/such/page"),
         ("POST", "/contacts"),
         ("PATCH", "/contacts"),
