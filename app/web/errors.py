@@ -35,7 +35,7 @@ def error_pages(app: App) -> Middleware:
         if request.is_narrow_fragment:
             response = _fragment(message)
         else:
-            response = _page(app, status, message, request.request_id if status == 500 else "")
+            response = _page(app, status, message, request.request_id if status >= 500 else "")
         return replace(response, headers=tuple((dict(response.headers) | headers).items()), status=status)
 
     return middleware

@@ -22,6 +22,7 @@ async def test_an_unknown_address_is_a_page_that_leads_on(plain: Browser) -> Non
     page = await plain.open("/nowhere")
 
     assert page.status == 404
+    assert "number" not in page.dom.one("main").text  # nothing to look up
     assert page.is_page
     assert page.dom.one("title").text == "Not Found · Contacts"
     assert page.dom.one("h1").text == "There is nothing at this address."
@@ -51,7 +52,7 @@ async def test_an_address_that_cannot_do_that_says_what_it_can(
 
 
 async def test_a_store_that_is_unavailable_asks_to_come_back(
-    plain: Browser, htmx: Htmx, store: ContactStore
+    plain: Browser, htmx: Htmx, store: ContactStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.close()
 
@@ -61,7 +62,9 @@ async def test_a_store_that_is_unavailable_asks_to_come_back(
     assert page.status == fragment.status == 503
     assert page.header("Retry-After") == fragment.header("Retry-After") == "5"
     assert page.dom.one("h1").text == "The address book is closed."
-    assert "number" not in page.dom.one("main").text
+    # The log has the reason beside the number.
+    assert f"tell us this number: {page.header('X-Request-ID')}" in page.dom.one("main").text
+    assert "the store failed: The address book is closed." in caplog.text
     _assert_leaves_the_page_alone(fragment, "The address book is closed.")
 
 
