@@ -269,6 +269,7 @@ def test_the_unit_is_what_systemd_understands(tmp_path: Path) -> None:
     service = unit["Service"]
 
     assert (service["NoNewPrivileges"], service["ProtectSystem"]) == ("yes", "strict")
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"  # it outlives a database that is long in coming
     assert int(service["TimeoutStopSec"]) > 2 * 8  # the shutdown_timeout of app.server
     assert service["ExecStart"].endswith("-m app serve")
     # With a user that is there only while it runs, nobody could restore, or make the first user.
