@@ -29,6 +29,7 @@ from app.server import summary
 from app.settings import Settings
 from app.store import CannotOpen, ContactStore, ImportResult, StoreError, StoreUnavailable, open_store
 from app.store.moving import move
+from app.store.news import News
 from app.store.postgres import PostgresStore
 from app.store.postgres_migrations import FOLDER
 from app.store.sqlite import SQLiteStore
@@ -148,6 +149,38 @@ def test_a_listener_that_lost_its_connection_catches_up(
 
     until(lambda: other.settled() == 1)
     listens(other)  # again
+
+
+@pytest.mark.usefixtures("only_told")
+def test_a_log_that_was_put_back_is_followed_from_there(
+    postgres: Postgres, shared: PostgresStore, other: PostgresStore
+) -> None:
+    for number in range(3):
+        add(shared, f"Person {number}")
+    listens(other)
+    postgres.empty()
+
+    add(shared, "Ada")
+
+    until(lambda: other.settled() == 1)
+
+
+def test_of_two_answers_that_cross_the_newer_counts() -> None:
+    news = News(lambda: pytest.fail("nobody has to listen"), lambda _: 0)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow() -> int:
+        asked.set()
+        assert go_on.wait(20)
+        return 1
+
+    with ThreadPoolExecutor(1) as pool:
+        older = pool.submit(news._learn, slow, heard=False)
+        assert asked.wait(20)
+        assert news._learn(lambda: 2, heard=False) == 2
+        go_on.set()
+
+        assert older.result(20) == 2
 
 
 def test_without_a_listener_the_database_is_asked(

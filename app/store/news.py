@@ -35,6 +35,7 @@ class News:
         self._ask = ask
         self._guard = threading.Lock()  # guards the following
         self._settled = 0
+        self._answers = 0  # how many have come
         self._written = 0  # how often this process has written
         self._known = -1  # of which of them the answer knows
         self._sure_until = 0.0
@@ -66,10 +67,13 @@ class News:
 
     def _learn(self, ask: Callable[[], int], *, heard: bool) -> int:
         with self._guard:
-            written = self._written
+            written, answers = self._written, self._answers
         settled = ask()
         with self._guard:
-            self._settled = max(self._settled, settled)
+            # Less than was known is an answer that another one overtook. If none did, a backup was restored.
+            if settled > self._settled or answers == self._answers:
+                self._settled = settled
+            self._answers += 1
             self._known = max(self._known, written)
             if heard:
                 self._sure_until = monotonic() + _SURE
