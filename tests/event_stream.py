@@ -8,8 +8,15 @@ from typing import Protocol, Self
 class Listening(Protocol):
     """A server at an address."""
 
-    host: str
-    port: int
+    @property
+    def host(self) -> str:
+        """Its name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        ...
 
 
 class EventStream:

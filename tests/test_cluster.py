@@ -1,43 +1,69 @@
-"""Two servers on one PostgreSQL database, as on two machines: each shows what the other one does."""
+"""Two processes of the app behind nginx, on one PostgreSQL: together they are as one server.
+
+nginx passes a person's requests on to both in turn (scripts/cluster.py). `make conformance SERVER=cluster`
+runs all tests of the contract against them, in the browser.
+"""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
+from scripts.cluster import Front, running_cluster
 from tests.event_stream import EventStream
 from tests.postgres import Postgres
-from tests.server_process import RunningServer, running_server
 from tests.test_live import save
 
 
-@contextmanager
-def site(postgres: Postgres, folder: Path) -> Iterator[RunningServer]:
-    """One of the servers."""
-    with running_server(folder, CONTACTS_STORE=postgres.url(), CONTACTS_SAMPLE="0") as running:
-        yield running
+@pytest.fixture(scope="module")
+def front(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The site, with an empty address book."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with running_cluster(folder, postgres.empty(), sample=0) as front:
+        yield front
 
 
-@pytest.fixture
-def sites(postgres: Postgres, tmp_path: Path) -> Iterator[list[RunningServer]]:
-    """Both, with an empty address book."""
-    postgres.empty()
-    with ExitStack() as stack:
-        yield [stack.enter_context(site(postgres, tmp_path)) for _ in range(2)]
-
-
-def test_the_windows_of_each_server_hear_of_what_the_other_one_changes(
-    sites: list[RunningServer], postgres: Postgres
+def test_the_windows_of_each_process_hear_of_what_the_other_one_changes(
+    front: Front, postgres: Postgres
 ) -> None:
     with ExitStack() as stack:
-        windows = [stack.enter_context(EventStream(site, after=0)) for site in sites for _ in range(3)]
+        windows = [stack.enter_context(EventStream(front, after=0)) for _ in range(6)]
         for number in range(1, 5):
             if number == 3:
                 postgres.kill_backends()  # as a restart of the database does: everything goes on by itself
-            save(sites[number % 2], f"Person {number}")
+            save(front, f"Person {number}")
 
             assert [window.changed() for window in windows] == [number] * 6
 
-    assert ["Person 4" in site.get("/contacts").text for site in sites] == [True, True]
-    assert "store postgresql:///contacts, 2 worker" in sites[0].log()
+    assert ["Person 4" in front.get("/contacts").text for _ in front.behind] == [True, True]
+    for process in front.behind:
+        process.wait_for(r'(?s)("POST", "path": "/contacts".*){2}', 20)
+        process.wait_for(r'(?s)("path": "/live".*){3}', 20)
+    assert "store postgresql:///contacts, 2 worker" in front.behind[0].log()
+
+
+def test_an_upload_stays_with_the_process_that_took_it(front: Front) -> None:
+    body = (
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n'
+        "Content-Type: text/csv\r\n\r\nName,Phone\r\nAda,555-0100\r\n--b--\r\n"
+    )
+    with front.connect() as connection:
+        connection.send(
+            f"POST /import HTTP/1.1\nHost: {front.host}\nContent-Length: {len(body)}\n"
+            "Content-Type: multipart/form-data; boundary=b\n\n"
+        )
+        connection.send(body.encode())
+        answer = connection.answer()
+
+    assert answer.status == 303
+    assert [front.get(answer.headers["location"]).status for _ in front.behind] == [200, 200]
+
+
+# The last one: from here on there is one process.
+def test_when_one_process_ends_the_other_one_goes_on_for_both(front: Front) -> None:
+    front.behind[0].stop()
+
+    for number in range(4):
+        save(front, f"Person {number}")
+
+    assert ["Person 3" in front.get("/contacts").text for _ in range(4)] == [True] * 4

@@ -6,7 +6,6 @@ no engine for containers can be taken for granted.
 """
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -27,6 +26,7 @@ from app.server import free_port
 from app.settings import Settings, refuse_unsafe
 from scripts.provide_programs import provide
 from tests.certificates import make_certificate
+from tests.nginx import running_nginx
 from tests.server_process import RunningServer, running_server
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -96,45 +96,16 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 def _nginx(folder: Path, app: RunningServer) -> Iterator[Front]:
     certificate, key = make_certificate(folder)
     port, http_port = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
-    ours = (DEPLOY / "nginx.conf").read_text()
-    for theirs, mine in {
+    changed = {
         "unix:/run/contacts/app.sock": f"unix:{app.host}",
         "listen 80;": f"listen 127.0.0.1:{http_port};",
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/contacts/fullchain.pem": str(certificate),
         "/etc/ssl/contacts/privkey.pem": str(key),
         "/var/log/nginx/contacts.log": str(folder / "access.log"),
-    }.items():
-        assert theirs in ours
-        ours = ours.replace(theirs, mine)
-    (folder / "contacts.conf").write_text(ours)
-    temporary = "\n".join(
-        f"{kind}_temp_path {folder / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder / 'nginx.pid'}; error_log stderr;\n"
-        f"{'user root root;' if os.geteuid() == 0 else ''}\n"
-        f"events {{}}\nhttp {{ {temporary} include {folder / 'contacts.conf'}; }}\n"
-    )
-    command = [str(provide("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-    subprocess.run([*command, "-t", "-q"], check=True)
-    with subprocess.Popen(command) as nginx:
-        front = Front(app, port, http_port, certificate, folder / "access.log")
-        try:
-            # As soon as it listens; until then curl asks again.
-            front.curl(
-                "/hello",
-                "--retry",
-                "50",
-                "--retry-connrefused",
-                "--retry-delay",
-                "0",
-                "--retry-max-time",
-                "20",
-            )
-            yield front
-        finally:
-            nginx.terminate()
+    }
+    with running_nginx(folder, changed, f"http://127.0.0.1:{http_port}"):
+        yield Front(app, port, http_port, certificate, folder / "access.log")
 
 
 def _settings() -> dict[str, str]:

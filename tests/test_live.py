@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from app.store.sqlite import SQLiteStore
 from tests.event_stream import EventStream
 from tests.making import add
-from tests.server_process import ROOT, RunningServer, environment, running_server
+from tests.server_process import ROOT, Connection, RunningServer, environment, running_server
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -59,7 +60,20 @@ def reached(server: RunningServer) -> int:
         return int(event["id"])
 
 
-def save(server: RunningServer, name: str) -> None:
+class Reachable(Protocol):
+    """A server that can be connected to."""
+
+    @property
+    def host(self) -> str:
+        """Its name or address."""
+        ...
+
+    def connect(self) -> Connection:
+        """A new connection."""
+        ...
+
+
+def save(server: Reachable, name: str) -> None:
     """Add a contact on a new connection, so on any of the workers."""
     form = urlencode({"name": name, "phone": "555-0100"})
     with server.connect() as connection:
