@@ -24,7 +24,7 @@ e2e: setup ## run the tests in the browser
 	@browser=$$($(python) scripts/provide_browser.py) && \
 	E2E_BROWSER="$$browser" $(python) -m pytest -p tests.summary_plugin e2e $(PYTEST)
 
-conformance: setup ## run the tests of docs/contract.md against the app and its twins, and write docs/conformance.md
+conformance: setup ## run the tests of docs/contract.md against the app, its twins and a cluster, and write docs/conformance.md (SERVER=cluster tests one)
 	@browser=$$($(python) scripts/provide_browser.py) && \
 	E2E_BROWSER="$$browser" $(python) scripts/conformance.py $(SERVER)
 

@@ -1,18 +1,18 @@
 """A real browser against a real server process with a real SQLite file.
 
 The tests know a base URL and nothing of the app's code: `pytest e2e --base-url URL` runs
-them against any server that is running already, and `--database FILE` names the file it keeps
-its contacts in. Otherwise a server is started for the session, the app or with
-`--server flask` one of its twins. Each test begins with the twelve sample contacts.
+them against any server that is running already, and `--database` names what it keeps its
+contacts in, an SQLite file or a PostgreSQL database. Otherwise a server is started for the
+session: the app, with `--server flask` one of its twins, with `--server cluster` two processes
+of the app behind nginx. Each test begins with the twelve sample contacts.
 
 A test that is marked with `contract` is about a feature of docs/contract.md, which every server
 has. `pytest e2e -m "contract(feature='edit')"` picks those of one feature.
 """
 
-import contextlib
 import os
+import re
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Error, Page, expect
 
+from e2e.databases import Database, PostgreSQL, SQLiteFile, database_at
 from tests.server_process import running_server
 
 pytest.register_assert_rewrite("e2e.steps", "tests.web.markup")
@@ -36,7 +37,12 @@ FLAGS = [
 ]
 NewContext = Callable[..., BrowserContext]
 # Each server that keeps the contract, and how `python -m` starts it.
-SERVERS = {"chirp": ("app", "serve"), "flask": ("twins", "flask"), "fastapi": ("twins", "fastapi")}
+SERVERS = {
+    "chirp": ("app", "serve"),
+    "flask": ("twins", "flask"),
+    "fastapi": ("twins", "fastapi"),
+    "cluster": ("scripts.cluster",),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,8 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--server", choices=list(SERVERS), default="chirp", help="the server to start and test")
     group.addoption(
         "--database",
-        type=Path,
-        help="the SQLite file of the server at --base-url: each test begins with what it holds now",
+        help="the SQLite file of the server at --base-url, or its PostgreSQL as postgresql://... (as a "
+        "superuser): each test begins with what it holds now",
     )
 
 
@@ -69,11 +75,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Site:
     """A server to test.
 
-    database: its file, None when that is not known. fresh: a copy of it with the sample contacts alone.
+    database: None when it is not known. fresh: a copy of it with the sample contacts alone.
     """
 
     url: str
-    database: Path | None = None
+    database: Database | None = None
     fresh: Path | None = None
 
 
@@ -118,25 +124,28 @@ def started(
     """The server of the whole session."""
     folder = tmp_path_factory.mktemp("site")
     if base_url:
-        database: Path | None = request.config.getoption("database")
-        if database and not database.is_file():
-            pytest.exit(f"--database: there is no file {database}.", 1)
-        fresh = database and copy_database(database, folder / "fresh.db")
+        place: str | None = request.config.getoption("database")
+        database = database_at(place) if place else None
+        if isinstance(database, SQLiteFile) and not database.path.is_file():
+            pytest.exit(f"--database: there is no file {database.path}.", 1)
+        fresh = database.save(folder / "fresh") if database else None
         yield Site(base_url.rstrip("/"), database, fresh)
         if database and fresh:
-            copy_database(fresh, database)
+            database.load(fresh)
         return
-    database = folder / "contacts.db"
+    file = SQLiteFile(folder / "contacts.db")
     module = SERVERS[request.config.getoption("server")]
-    with running_server(folder, module=module, CONTACTS_STORE=f"sqlite:///{database}") as server:
-        yield Site(server.url, database, copy_database(database, folder / "fresh.db"))
+    with running_server(folder, module=module, CONTACTS_STORE=file.url) as server:
+        said = re.search(r"postgresql://\S+", server.log())  # by the one that brings its own
+        own = PostgreSQL(said.group()) if said else file
+        yield Site(server.url, own, own.save(folder / "fresh"))
 
 
 @pytest.fixture
 def site(started: Site) -> str:
     """The base URL of a site that holds the sample contacts and no others."""
     if started.database and started.fresh:
-        copy_database(started.fresh, started.database)
+        started.database.load(started.fresh)
     return started.url
 
 
@@ -196,29 +205,22 @@ def plain(new_window: Callable[..., Page]) -> Page:
 
 @pytest.fixture(scope="session")
 def crowd(started: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with 120 sample contacts."""
+    """A copy of a database with 120 sample contacts."""
+    if not started.database:
+        pytest.skip("needs the server's database")
     folder = tmp_path_factory.mktemp("crowd")
-    with running_server(folder, CONTACTS_SAMPLE="120"):
-        return copy_database(folder / "contacts.db", folder / "crowd.db")
+    with started.database.another(folder) as another:
+        with running_server(folder, CONTACTS_STORE=another.url, CONTACTS_SAMPLE="120"):
+            pass
+        return another.save(folder / "crowd")
 
 
 @pytest.fixture
-def many(site: str, started: Site, request: pytest.FixtureRequest) -> str:
+def many(site: str, started: Site, crowd: Path) -> str:
     """The base URL of the site, which now holds 120 sample contacts: more than two pages of the list."""
-    if not started.database:
-        pytest.skip("needs a database of its own")
-    copy_database(request.getfixturevalue("crowd"), started.database)
+    assert started.database
+    started.database.load(crowd)
     return site
-
-
-def copy_database(source: Path, target: Path) -> Path:
-    """Copy with SQLite's online backup, which the running server notices like any other write; the target."""
-    with (
-        contextlib.closing(sqlite3.connect(source)) as a,
-        contextlib.closing(sqlite3.connect(target, timeout=10)) as b,
-    ):
-        a.backup(b)
-    return target
 
 
 @pytest.fixture(scope="session")

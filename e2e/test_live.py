@@ -612,7 +612,7 @@ def test_an_import_by_the_command_line_is_one_calm_update(page: Page, started: S
     subprocess.run(
         [sys.executable, "-m", "app", "import", file],
         cwd=ROOT,
-        env={**os.environ, "CONTACTS_STORE": f"sqlite:///{started.database}"},
+        env={**os.environ, "CONTACTS_STORE": started.database.url},
         check=True,
         capture_output=True,
     )

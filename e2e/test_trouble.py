@@ -1,8 +1,6 @@
 """When something goes wrong: a clear message, and nothing that was typed is lost."""
 
-import contextlib
 import re
-import sqlite3
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -98,13 +96,10 @@ def test_a_database_that_another_program_holds_brings_the_form_back_with_a_messa
     field(form, "Name").fill("Barbara Castle")
     field(form, "Email").fill("barbara@example.com")
     assert started.database is not None
-    with contextlib.closing(sqlite3.connect(started.database, autocommit=True)) as other:
-        other.execute("BEGIN IMMEDIATE")
-
+    with started.database.held():
         form.get_by_role("button", name="Save contact").click()
 
         expect(form.get_by_role("alert")).to_contain_text("busy", ignore_case=True, timeout=20_000)
-        other.execute("ROLLBACK")
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     expect(field(form, "Name")).to_have_value("Barbara Castle")
     expect(form.get_by_role("button", name="Try again")).to_be_focused()

@@ -18,13 +18,20 @@ ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = ROOT / "docs/contract.md"
 SCORE = ROOT / "docs/conformance.md"
 
-SERVERS = {"chirp": "Chirp", "flask": "Flask", "fastapi": "FastAPI"}  # those of e2e/conftest.py
+SERVERS = {
+    "chirp": "Chirp",
+    "flask": "Flask",
+    "fastapi": "FastAPI",
+    "cluster": "Cluster",
+}  # those of e2e/conftest.py
 
 # What a twin does otherwise, and why: the names of tests that it does not pass.
 DIFFERENCES: Mapping[str, Mapping[str, str]] = {}
 
 # What a server does otherwise where the contract leaves it free, and why.
 NOTES = (
+    "The cluster is two processes of Chirp behind nginx, on one PostgreSQL: requests go to each in turn "
+    "(`scripts/cluster.py`).",
     "Chirp has more than the contract: import and export, duplicates, the activity, "
     "charts on the dashboard, the failure lab. The twins are there to be compared, for which the core does.",
     "Flask's event streams last for seconds, and browsers ask again: on Gunicorn each takes a thread.",

@@ -33,6 +33,7 @@ from app.store.news import News
 from app.store.postgres import PostgresStore
 from app.store.postgres_migrations import FOLDER
 from app.store.sqlite import SQLiteStore
+from e2e.databases import PostgreSQL
 from tests.making import ADA, ALAN, GRACE, add, draft, names
 from tests.postgres import Postgres
 from tests.racing import race
@@ -163,6 +164,27 @@ def test_a_log_that_was_put_back_is_followed_from_there(
     add(shared, "Ada")
 
     until(lambda: other.settled() == 1)
+
+
+@pytest.mark.usefixtures("only_told")
+def test_what_the_browser_tests_put_back_shows_at_once(
+    postgres: Postgres, shared: PostgresStore, other: PostgresStore, tmp_path: Path
+) -> None:
+    database = PostgreSQL(postgres.url())
+    ada = add(shared, "Ada", tags="VIP, Work")
+    copy = database.save(tmp_path / "copy")
+    add(shared, "Grace")
+    shared.delete([ada.id])
+    until(lambda: other.settled() == 3)
+    listens(other)
+
+    database.load(copy)
+
+    until(lambda: other.settled() == 1)
+    assert names(shared.list(ListQuery()).contacts) == ["Ada"]
+    assert shared.tags() == (("VIP", 1), ("Work", 1))
+    assert shared.count() == 1
+    consistent(shared)
 
 
 def test_of_two_answers_that_cross_the_newer_counts() -> None:
