@@ -103,11 +103,9 @@ def browser_type_launch_args(
 
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **browser_context_args,
-        "locale": "en-GB",
-        "timezone_id": "UTC",
-    }
+    # Without --base-url, which the plugin puts here: `new_window` says where it goes.
+    given = {name: value for name, value in browser_context_args.items() if name != "base_url"}
+    return {**given, "locale": "en-GB", "timezone_id": "UTC"}
 
 
 @pytest.fixture(scope="session")

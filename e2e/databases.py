@@ -128,8 +128,10 @@ class PostgreSQL:
 
 
 def database_at(place: str) -> Database:
-    """That of a URL of PostgreSQL, or of the path of an SQLite file."""
-    return PostgreSQL(place) if place.startswith("postgresql://") else SQLiteFile(Path(place))
+    """That of what CONTACTS_STORE says, or of the path of an SQLite file."""
+    if place.startswith("postgresql://"):
+        return PostgreSQL(place)
+    return SQLiteFile(Path(place.removeprefix("sqlite:///")))
 
 
 def _back_up(source: Path, target: Path) -> None:
