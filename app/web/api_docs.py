@@ -12,13 +12,14 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-from chirp import Response, Template
+from chirp import Request, Response, Template
 
 from app.web.api import cached
 from app.web.openapi import Node
 from app.web.openapi import document as described
 from app.web.problems import KINDS
 from app.web.reading import JSON
+from app.web.transport import scheme
 
 METHODS = ("get", "post", "put", "patch", "delete")
 BASE = "$CONTACTS"  # of the examples: the reader sets it once
@@ -31,9 +32,10 @@ async def document() -> Response:
     return cached(Response(json.dumps(described()).encode(), content_type=JSON, render_intent="full_page"))
 
 
-async def index() -> Template:
-    """GET /api/docs: the same to read."""
-    return Template("api.html", **_page(), here="api")
+async def index(request: Request) -> Template:
+    """GET /api/docs: the same to read, with the address by which it was asked for."""
+    site = f"{scheme.get()}://{request.headers.get('host', 'localhost')}"
+    return Template("api.html", **_page(), site=site, here="api")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from app.store import ContactStore
 from app.web.api import etag
 from app.web.openapi import document
 from app.web.problems import KINDS
+from app.web.transport import scheme
 from tests.making import add
 from tests.web.browser import Browser
 from tests.web.markup import Element
@@ -70,6 +71,14 @@ async def test_every_page_leads_to_it(plain: Browser) -> None:
 
     assert there.dom.one("title").text == "API · Contacts"
     assert there.dom.link("API")["aria-current"] == "page"
+
+
+async def test_it_names_the_address_by_which_it_was_asked_for(client: TestClient) -> None:
+    over = scheme.set("https")
+    page = await client.get("/api/docs", headers={"host": "contacts.example.org"})
+    scheme.reset(over)
+
+    assert "CONTACTS=https://contacts.example.org\n" in page.text
 
 
 async def test_the_commands_work_as_they_stand(
