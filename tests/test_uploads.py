@@ -323,6 +323,19 @@ def test_work_in_another_process_is_seen_and_so_is_its_death(uploads: Uploads, t
         assert (upload.state().stage, upload.state().problem) == ("failed", INTERRUPTED)
 
 
+def test_work_begins_though_the_work_before_has_not_quite_let_go(uploads: Uploads) -> None:
+    upload = uploaded(uploads)
+    lock = upload.lock()
+    assert lock is not None
+    letting_go = threading.Timer(0.05, os.close, [lock])
+    letting_go.start()
+
+    start(uploads, upload, lambda job: replace(job.state, stage="done"))
+
+    letting_go.join()
+    assert wait_for(uploads, upload).stage == "done"
+
+
 # ---- a real server
 
 

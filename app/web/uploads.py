@@ -319,7 +319,7 @@ class Uploads:
 
     def start(self, upload: Upload, work: Work, *, after: Stage, during: Stage) -> None:
         """Work on an upload in a thread, unless it is past the stage `after` or somebody works on it."""
-        lock = upload.lock()
+        lock = self._take(upload, after)
         if lock is None:
             return
         state = upload.stored()
@@ -332,6 +332,21 @@ class Uploads:
         thread = threading.Thread(target=self._run, args=(job, work, lock), name="import", daemon=True)
         self._threads[upload.token] = thread
         thread.start()
+
+    def _take(self, upload: Upload, stage: Stage) -> int | None:
+        """The lock of an upload that is at this stage; None for another, or one that is gone.
+
+        Whoever has it at this stage gives it back in a moment: the work that led here and has just saved
+        that, or a page that looks whether anybody works on it.
+        """
+        end = time.monotonic() + PATIENCE
+        with suppress(OSError):
+            while (lock := upload.lock()) is None:
+                if upload.stored().stage != stage or time.monotonic() > end:
+                    return None
+                time.sleep(0.001)
+            return lock
+        return None
 
     def wait(self, upload: Upload, seconds: float) -> None:
         """Wait for the work that this process does on an upload, at most so long."""
