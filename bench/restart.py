@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from app.contacts.samples import samples
-from app.server import free_port
+from app.listening import free_port
 from app.store import open_store
 from bench.size import ROOT, Client, environment, write_results
 from tests.server_process import Connection

@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
-from app.server import free_port
+from app.listening import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FREE: Final = ROOT / ".venv/bin/python"  # Python 3.14t

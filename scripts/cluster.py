@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from app.server import free_port
+from app.listening import free_port
 from scripts import provide_postgres
 from tests.nginx import running_nginx
 from tests.server_process import Answer, Connection, RunningServer, running_server

@@ -115,6 +115,7 @@ class _Reopened:
 def main() -> None:
     """Fork a server for each line of standard input; say its process id and port, then how it ended."""
     from app import server
+    from app.listening import free_port
     from app.main import create_app
     from app.settings import Settings
     from app.store import open_store
@@ -123,7 +124,7 @@ def main() -> None:
     store: Any = _Reopened()
     app = create_app(settings, store)
     for _ in sys.stdin:
-        settings = replace(settings, port=server.free_port(settings.host, 0))
+        settings = replace(settings, port=free_port(settings.host, 0))
         if (pid := os.fork()) == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
             store.real = open_store(settings.store)

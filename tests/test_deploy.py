@@ -22,7 +22,7 @@ from typing import IO
 
 import pytest
 
-from app.server import free_port
+from app.listening import free_port
 from app.settings import Settings, refuse_unsafe
 from scripts.provide_programs import provide
 from tests.certificates import make_certificate

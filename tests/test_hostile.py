@@ -22,7 +22,8 @@ from chirp import App
 
 from app import routes
 from app.main import BODY_LIMIT
-from app.server import MAX_BODY, MAX_HEAD, MAX_HEADERS
+from app.pounce_fixes import MAX_HEAD, MAX_HEADERS
+from app.server import MAX_BODY
 from app.web.headers import HEADERS
 from tests.server_process import START, Connection, RunningServer, running_server
 from tests.web.test_security import EVERY_KIND

@@ -1,4 +1,4 @@
-"""The server on real sockets: each test here fails without one of the cures in app/server.py."""
+"""The server on real sockets: each test here fails without one of the cures in app/pounce_fixes.py."""
 
 import json
 import os
@@ -16,7 +16,9 @@ import pounce
 import pytest
 
 from app import server
+from app.listening import free_port
 from app.main import BODY_LIMIT
+from app.pounce_fixes import apply_fixes
 from app.settings import Settings
 from app.web import transfer
 from tests.server_process import Connection, RunningServer, run_to_end, running_server
@@ -423,7 +425,7 @@ def test_the_summary_tells_threads_from_processes(monkeypatch: pytest.MonkeyPatc
 
 
 def test_pounces_own_command_line_serves_the_same_app_with_the_same_cures(tmp_path: Path) -> None:
-    port = server.free_port("127.0.0.1", 0)
+    port = free_port("127.0.0.1", 0)
     command = ("pounce", "serve", "--app", "app.server:application()", "--worker-mode", "async")
 
     with (
@@ -446,7 +448,7 @@ def test_another_version_of_pounce_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(
         RuntimeError, match=r"mends Pounce 0\.9\.2, and 0\.9\.3 is installed.*docs/upstream\.md"
     ):
-        server.apply_fixes.__wrapped__()
+        apply_fixes.__wrapped__()
 
 
 # --- the log ---

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app import server
+from app.listening import free_address
 from app.settings import BadSetting, Settings, refuse_unsafe
 from tests.server_process import run_to_end, running_server
 
@@ -228,7 +229,7 @@ def test_a_socket_that_a_killed_server_left_is_no_obstacle(tmp_path: Path) -> No
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "contacts.sock"))
 
-    server.free_address(Settings(socket=str(tmp_path / "contacts.sock")))
+    free_address(Settings(socket=str(tmp_path / "contacts.sock")))
 
 
 def test_a_file_in_the_place_of_the_socket_is_not_removed(tmp_path: Path) -> None:
@@ -236,9 +237,9 @@ def test_a_file_in_the_place_of_the_socket_is_not_removed(tmp_path: Path) -> Non
     precious.write_text("precious")
 
     with pytest.raises(BadSetting, match="that is no socket"):
-        server.free_address(Settings(socket=str(precious)))
+        free_address(Settings(socket=str(precious)))
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="nothing can be made in that folder"):
-        server.free_address(Settings(socket=str(tmp_path / "nowhere" / "contacts.sock")))
+        free_address(Settings(socket=str(tmp_path / "nowhere" / "contacts.sock")))

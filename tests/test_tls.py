@@ -1,6 +1,6 @@
 """HTTPS and HTTP/2 by Pounce itself, asked by curl: pages, forms, streams, and the end of the server.
 
-The certificate is made here and only curl is told to trust it. app/server.py mends for HTTP/2 what
+The certificate is made here and only curl is told to trust it. app/pounce_fixes.py mends for HTTP/2 what
 it mends for HTTP/1.1, as far as the fault is there, too.
 """
 

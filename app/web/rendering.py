@@ -12,17 +12,15 @@ import kida.template.helpers
 from kida.template import Template
 from kida.utils.html import html_escape
 
+from app.mending import put, refuse_other_version
+
 KIDA: Final = "0.12.0"  # the version whose faults are mended here
 
 
 @functools.cache
 def apply_fixes() -> None:
     """Mend Kida, once, before it compiles anything."""
-    if kida.__version__ != KIDA:
-        raise RuntimeError(
-            f"app/web/rendering.py mends Kida {KIDA}, and {kida.__version__} is installed. "
-            "Check which entries of docs/upstream.md are still needed, then change KIDA."
-        )
+    refuse_other_version(kida, KIDA, "app/web/rendering.py")
     _forget_contexts()
     _share_nothing()
 
@@ -63,9 +61,9 @@ def _forget_contexts() -> None:
 
         return patched
 
-    _replace(Template, "_build_context", build)
-    _replace(Template, "render", ending(Template.render))
-    _replace(Template, "render_block", ending(Template.render_block))
+    put(Template, "_build_context", build)
+    put(Template, "render", ending(Template.render))
+    put(Template, "render_block", ending(Template.render_block))
 
 
 def _share_nothing() -> None:
@@ -75,8 +73,8 @@ def _share_nothing() -> None:
     strings are immortal, so nobody counts them: a text without special characters needs no
     table, and such a string can be the mark.
     """
-    _replace(kida.template.core, "html_escape", escape)
-    _replace(kida.template.helpers, "_MISS", sys.intern("\0 there is no such attribute"))
+    put(kida.template.core, "html_escape", escape)
+    put(kida.template.helpers, "_MISS", sys.intern("\0 there is no such attribute"))
 
 
 def escape(value: Any) -> str:
@@ -88,10 +86,3 @@ def escape(value: Any) -> str:
     ):
         return html_escape(value)
     return value
-
-
-def _replace(owner: Any, name: str, new: Any) -> None:
-    """Put ours in the place of one of Kida's."""
-    if not hasattr(owner, name):
-        raise RuntimeError(f"Kida has no {name} to mend in {owner}")
-    setattr(owner, name, new)

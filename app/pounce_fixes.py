@@ -1,0 +1,448 @@
+"""The mended faults of Pounce, and its bounds for what clients send.
+
+Pounce 0.9.2 has faults that a browser or an ordinary network meets within minutes. Each
+is mended here, for that version only, so that the app is right without a proxy in front;
+each has a test on a real socket in tests/test_server.py that fails without its cure, and
+an entry in docs/upstream.md with a reproduction.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import mmap
+import socket
+import sys
+import threading
+from dataclasses import replace
+from time import monotonic
+from typing import Any, Final
+
+import h11
+import pounce
+import pounce._h2_handler
+import pounce._output
+import pounce._request_pipeline
+import pounce.logging
+import pounce.server
+import pounce.worker
+from h2.exceptions import ProtocolError
+from pounce import ASGIApp, Receive, Scope, Send, ServerConfig
+from pounce._errors import ParseError, RequestTimeoutError
+from pounce._request_pipeline import log_request
+from pounce._timeouts import drain_with_timeout
+from pounce.net.listener import create_listeners
+from pounce.protocols._base import RequestReceived
+from pounce.protocols.h1 import H1Protocol
+from pounce.supervisor import Supervisor
+from pounce.worker import Worker
+
+from app.listening import free_port
+from app.mending import put, refuse_other_version
+from app.web.draining import draining
+from app.web.headers import refuse, security_headers
+from app.web.logs import Lines, number_of
+
+POUNCE: Final = "0.9.2"  # the version whose faults are mended here
+
+# Of the head of a request: what browsers send is far below.
+MAX_HEAD: Final = 16_384  # bytes, names and values of headers and the target
+MAX_HEADERS: Final = 100
+# Of a client that sends, so that a drip does not hold a connection for ever.
+HEAD_TIME: Final = 10.0  # seconds from the first byte of a head to its last
+BODY_TIME: Final = 20.0  # seconds a body may take however slow, and then one more for each
+BODY_RATE: Final = 500  # bytes
+
+GOODBYE: Final = 1.0  # seconds that an idle client has to answer the end of its TLS connection
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def apply_fixes() -> None:
+    """Mend Pounce, once, before it serves anything."""
+    refuse_other_version(pounce, POUNCE, "app/pounce_fixes.py")
+    _read_heads_in_several_packets()
+    _keep_requests_sent_early()
+    _answer_requests_sent_together()
+    _tell_of_bodies_cut_short()
+    _bound_requests()
+    _word_refusals()
+    _listen_per_worker()
+    _know_idle_connections()
+    _know_idle_http2_connections()
+    _tell_processes_to_stop()
+    _log_paths_only()
+    _log_no_values()
+    _number_requests()
+
+
+def _read_heads_in_several_packets() -> None:
+    """A head that comes in two reads is dropped: connection closed, no answer.
+
+    The worker asks for a new cycle after every read, also when the head is not complete
+    yet; h11 refuses that, and the worker takes the refusal for the end of the connection.
+    In that one state there is no cycle to end, so there is nothing to do.
+    """
+    start_new_cycle = H1Protocol.start_new_cycle
+
+    def patched(self: H1Protocol) -> None:
+        if (self.our_state, self.their_state) != (h11.IDLE, h11.IDLE):
+            start_new_cycle(self)
+
+    put(H1Protocol, "start_new_cycle", patched)
+
+
+def _keep_requests_sent_early() -> None:
+    """While the app still works after its last byte, the client's next request is thrown away.
+
+    To notice a client that leaves, the worker reads and drops whatever comes. The reader can
+    be watched for its end without reading from it.
+    """
+
+    async def patched(reader: Any, disconnect: asyncio.Event) -> None:
+        try:
+            while not reader._eof and reader.exception() is None:
+                if reader._paused:
+                    # The client has sent more than asyncio buffers, and to go on watching
+                    # would make it buffer more. So this client is no longer watched.
+                    await asyncio.get_running_loop().create_future()
+                await reader._wait_for_data("watch")
+        except OSError:
+            pass  # reset by the client: gone as well
+        disconnect.set()
+
+    put(Worker, "_monitor_disconnect", staticmethod(patched))
+
+
+def _answer_requests_sent_together() -> None:
+    """A request in the same packet as the end of the one before it waits for further bytes.
+
+    They are in the parser's buffer, but the worker parses only after it has read. Given
+    back to the reader, they are what the worker reads next.
+    """
+    handle_request = Worker._handle_request
+
+    async def patched(self: Worker, head: Any, proto: Any, reader: Any, *args: Any, **kwargs: Any) -> None:
+        await handle_request(self, head, proto, reader, *args, **kwargs)
+        parser = proto._conn
+        early, _ = parser.trailing_data
+        if early:
+            parser._receive_buffer = type(parser._receive_buffer)()
+            reader._buffer[:0] = early
+
+    put(Worker, "_handle_request", patched)
+
+
+def _tell_of_bodies_cut_short() -> None:
+    """A body that breaks off, or breaks the rules of chunks, is given to the app as complete.
+
+    ASGI's word for it is http.disconnect. The parser knows: it still waits for the body, or
+    has given up on it.
+    """
+    run_with_body_reader = Worker._run_with_body_reader
+
+    async def patched(
+        self: Worker, scope: Any, receive: Receive, send: Send, state: Any, queue: Any, proto: H1Protocol,
+        *args: Any, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        async def receive_whole() -> dict[str, Any]:
+            message = await receive()
+            if not message.get("more_body") and proto.their_state in (h11.SEND_BODY, h11.ERROR):
+                return {"type": "http.disconnect"}
+            return message
+
+        await run_with_body_reader(self, scope, receive_whole, send, state, queue, proto, *args, **kwargs)
+
+    put(Worker, "_run_with_body_reader", patched)
+
+
+class _Bounded(H1Protocol):
+    """Pounce's parser, with bounds to the size of a head and to the time that sending takes.
+
+    A drip of bytes comes in many reads, so it is enough to look at the clock at each.
+    """
+
+    __slots__ = ("_begun", "_got")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._begun = 0.0  # when the first byte came of the head, or of the body, that is under way
+        self._got = 0  # bytes of the body
+
+    def receive_data(self, data: bytes) -> list[Any]:
+        """Parse; ParseError, whose code says why, for what is malformed or out of bounds."""
+        in_body = self.their_state is h11.SEND_BODY
+        events = self._parse(data)
+        heads = [event for event in events if isinstance(event, RequestReceived)]
+        for head in heads:
+            _check_head(head)
+        now = monotonic()
+        if heads or not self._begun:
+            self._begun, self._got = now, 0
+        self._got += len(data)
+        if self.their_state in (h11.IDLE, h11.SEND_BODY):
+            patience = BODY_TIME + self._got / BODY_RATE if in_body else HEAD_TIME
+            if now - self._begun > patience:
+                raise ParseError("too slow", code="SLOW")
+        else:
+            self._begun = 0.0
+        return events
+
+    def _parse(self, data: bytes) -> list[Any]:
+        try:
+            return super().receive_data(data)
+        except ParseError as error:
+            hint = getattr(error.__cause__, "error_status_hint", 400)
+            raise ParseError(str(error), code="LARGE" if hint == 431 else error.code) from error
+
+
+def _check_head(head: RequestReceived) -> None:
+    size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
+    headers = dict(head.headers)
+    if size > MAX_HEAD or len(head.headers) > MAX_HEADERS:
+        raise ParseError("too large", code="LARGE")
+    if not head.http_version.startswith("1."):
+        raise ParseError("another version", code="VERSION")
+    if head.method == b"CONNECT":  # h11 would wait for a tunnel, and Pounce for a request
+        raise ParseError("no proxy", code="METHOD")
+    length, coding = int(headers.get(b"content-length", 0)), headers.get(b"transfer-encoding")
+    if b"content-length" in headers and coding:
+        # RFC 9112, 6.1: whoever stands in front may have taken the other one, and see another request.
+        raise ParseError("two lengths", code="POUNCE_PARSE_H11_REJECTED")
+    if head.method in (b"GET", b"HEAD") and (length or coding):
+        # Nobody would read it: Pounce keeps it in memory for as long as the answer takes, an event stream.
+        raise ParseError("a body", code="BODY")
+
+
+def _bound_requests() -> None:
+    """The limits for heads have no effect on async workers, and those for time begin anew at each read.
+
+    So a head of 64 KB passes if it comes in one read, and a byte every few seconds holds a
+    connection for ever.
+    """
+    put(pounce.worker, "_create_h1_protocol", _Bounded)
+
+
+# What the codes of refusals say to people.
+REFUSALS: Final = {
+    "LARGE": (431, f"The headers are larger than {MAX_HEAD // 1024} KB, or more than {MAX_HEADERS}."),
+    "SLOW": (408, "The request took too long to arrive."),
+    "VERSION": (400, "Use HTTP/1.1."),
+    "BODY": (400, "A request that only reads has no body."),
+    "METHOD": (405, "This is no proxy."),
+    "POUNCE_PARSE_H11_REJECTED": (400, "The request is malformed."),
+    "POUNCE_LIMIT_REQUEST_TOO_LARGE": (413, "The request is too large."),
+    "POUNCE_TIMEOUT_REQUEST_BODY": (408, "The request took too long to arrive."),
+}
+
+
+def _word_refusals() -> None:
+    """What Pounce refuses itself has no security headers, says 400 to everything, and how it is parsed."""
+    http, https = security_headers()
+
+    async def patched(
+        self: Worker, writer: asyncio.StreamWriter, proto: H1Protocol, status: int, message: str,
+        *, code: str | None = None, hint: str | None = None,
+    ) -> None:  # fmt: skip
+        status, message = REFUSALS.get(code or "", (status, message))
+        secure = writer.get_extra_info("ssl_object") is not None
+
+        async def send(part: dict[str, Any]) -> None:
+            if part["type"] == "http.response.start":
+                headers = [*part["headers"], *(https if secure else http)]
+                writer.write(proto.send_response(status, headers))
+            else:
+                writer.write(proto.send_body(part["body"]))
+                await drain_with_timeout(writer, self._config.write_timeout)
+
+        with contextlib.suppress(OSError, h11.LocalProtocolError, RequestTimeoutError):
+            await refuse(send, status, message)
+
+    put(Worker, "_send_error", patched)
+
+
+def _listen_per_worker() -> None:
+    """A burst of connections goes to one worker: its loop accepts all that wait, in one go.
+
+    With SO_REUSEPORT each worker has a socket and the kernel spreads the connections. The
+    price: those given to a worker that is busy wait for it, and a second server on the same
+    port is no longer refused, so that is asked first. Only Linux spreads them.
+    """
+
+    def patched(config: ServerConfig, count: int, *, shared: bool = False) -> list[socket.socket]:
+        if config.uds is None:
+            config = replace(config, port=free_port(config.host, config.port))
+        return create_listeners(config, count, shared=shared and sys.platform != "linux")
+
+    put(pounce.server, "create_listeners", patched)
+
+
+class _OfThisWorker(threading.local):
+    """What a worker knows of its connections; each worker has a thread of its own."""
+
+    def __init__(self) -> None:
+        self.idle: dict[asyncio.StreamWriter, Any] = {}  # to their readers; HTTP/1.1 only
+        # Reader, to the writer and the tasks that answer requests.
+        self.http2: dict[Any, tuple[asyncio.StreamWriter, set[Any]]] = {}
+
+
+_here = _OfThisWorker()
+
+
+def _know_idle_connections() -> None:
+    """A worker that stops waits until its idle connections run into their timeout.
+
+    It does not know which they are: those on which no request is being answered.
+    """
+    handle_connection, handle_request = Worker._handle_connection, Worker._handle_request
+
+    async def connection(self: Worker, reader: Any, writer: asyncio.StreamWriter) -> None:
+        _here.idle[writer] = reader
+        if draining().is_set() and not self._draining:
+            writer.close()  # accepted in the last moment; if the worker knows, it answers 503 itself
+        try:
+            await handle_connection(self, reader, writer)
+        finally:
+            _here.idle.pop(writer, None)
+
+    async def request(
+        self: Worker,
+        head: Any,
+        proto: Any,
+        reader: Any,
+        writer: asyncio.StreamWriter,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        _here.idle.pop(writer, None)
+        if writer.is_closing():
+            return  # to do what can be answered no more is worse than not to: the client will ask again
+        await handle_request(self, head, proto, reader, writer, *args, **kwargs)
+        _here.idle[writer] = reader
+        if draining().is_set() and not reader._buffer:  # else the client has sent its next request already
+            writer.close()  # once all of the answer is sent
+
+    put(Worker, "_handle_connection", connection)
+    put(Worker, "_handle_request", request)
+
+
+async def close_idle_connections() -> None:
+    """Close this worker's connections on which no request has arrived."""
+    await asyncio.sleep(0)  # one turn of the loop, for what has arrived but is not read yet
+    ended = [writer for writer, reader in _here.idle.items() if not reader._buffer]
+    for writer in ended:
+        writer.close()
+    for reader, (writer, tasks) in _here.http2.items():
+        if not tasks and not reader._buffer:
+            _end_http2(reader)
+            ended.append(writer)
+    for writer in ended:
+        # A TLS connection waits for the other side's goodbye, which a client that is out of reach owes.
+        asyncio.get_running_loop().call_later(GOODBYE, writer.transport.abort)
+
+
+def _know_idle_http2_connections() -> None:
+    """The same for HTTP/2, whose many requests come on one connection and pass none of the above.
+
+    Its loop takes an error of its reader for the end: it says goodbye with GOAWAY, and closes.
+    """
+    handle = pounce._h2_handler.handle_h2_connection
+
+    async def patched(
+        app: ASGIApp, config: ServerConfig, logger: Any, reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter, *args: Any, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            task = asyncio.current_task()
+            tasks.add(task)
+            try:
+                await app(scope, receive, send)
+            finally:
+                tasks.discard(task)
+                if draining().is_set() and not tasks:
+                    _end_http2(reader)
+
+        del _here.idle[writer]
+        tasks: set[asyncio.Task[None] | None] = set()
+        _here.http2[reader] = (writer, tasks)
+        try:
+            await handle(noted, config, logger, reader, writer, *args, **kwargs)
+        except ProtocolError as error:
+            # The client's fault, or that it gave up in the middle of what was refused: no traceback.
+            log.info("An HTTP/2 connection broke the rules and is closed: %s", type(error).__name__)
+        finally:
+            del _here.http2[reader]
+
+    put(pounce.worker, "handle_h2_connection", patched)
+
+
+def _end_http2(reader: asyncio.StreamReader) -> None:
+    reader.set_exception(ConnectionResetError("the worker stops"))
+
+
+class _SharedEvent(threading.Event):
+    """An event that forked processes see, too. It has no lock that a killed process could keep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shared = mmap.mmap(-1, 1)
+
+    def is_set(self) -> bool:
+        return self._shared[0] == 1
+
+    def set(self) -> None:
+        self._shared[0] = 1
+        super().set()
+
+    def clear(self) -> None:
+        self._shared[0] = 0
+        super().clear()
+
+
+def _tell_processes_to_stop() -> None:
+    """Worker processes never hear that they should stop, and are killed after 12 seconds.
+
+    The supervisor tells them by a threading.Event, of which each process has its own copy.
+    """
+    init = Supervisor.__init__
+
+    def patched(self: Supervisor, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if self.mode == "process":
+            self._shutdown_event = _SharedEvent()
+
+    put(Supervisor, "__init__", patched)
+
+
+def _log_paths_only() -> None:
+    """The access log holds whole URLs, and with them the names and addresses people search for."""
+
+    def patched(config: ServerConfig, method: str, target: str, *args: Any, **kwargs: Any) -> None:
+        log_request(config, method, target.partition("?")[0], *args, **kwargs)
+
+    put(pounce.worker, "log_request", patched)
+    put(pounce._h2_handler, "log_request", patched)
+
+
+def _log_no_values() -> None:
+    """Exceptions are logged with their texts, and once more by a second way that no handler sees."""
+    branded_traceback = pounce._output.branded_traceback
+
+    def patched(error: BaseException, *, worker_id: int | None = None) -> None:
+        if worker_id is None:  # of the command line, before anything is served
+            branded_traceback(error)
+
+    put(pounce._output, "branded_traceback", patched)
+    put(pounce.logging, "_JSONFormatter", Lines)
+
+
+def _number_requests() -> None:
+    """A trusted proxy may give a request any number, of any length and characters."""
+
+    def patched(headers: Any, *, trusted: bool) -> str:
+        given = [value for name, value in headers if name.lower() == b"x-request-id"] if trusted else []
+        return number_of(given[0].decode("latin-1") if given else "")
+
+    put(pounce._request_pipeline, "extract_or_generate", patched)
+    put(pounce._h2_handler, "extract_or_generate", patched)
