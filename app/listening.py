@@ -1,13 +1,120 @@
-"""The address that the server listens on."""
+"""The address that the server listens on, and who answers there before the app can."""
 
+import asyncio
 import contextlib
 import errno
 import os
 import socket
+import ssl
 import stat
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from pounce import ASGIApp, ServerConfig
+from pounce.net.listener import cleanup_unix_socket, create_listeners
+from pounce.net.tls import create_tls_context, is_tls_configured
+from pounce.worker import Worker
+
 from app.settings import BadSetting, Settings
+
+PATIENCE = 0.2  # seconds that requests which came last have before the app takes over
+
+_listening: list[socket.socket] = []  # what was listened on for the app, see `answering`
+
+
+@contextlib.contextmanager
+def answering(config: ServerConfig, app: ASGIApp, *, processes: bool) -> Iterator[None]:
+    """Listen, and let this small app answer until the block ends; then the next server listens there.
+
+    Whoever connects in between waits in the queue of the same socket, so nobody is ever refused. app:
+    closes each connection after its answer. processes: whether the server will fork.
+    """
+    context = create_tls_context(config) if is_tls_configured(config) else None
+    sockets = listen(config, config.resolve_workers(), shared=not processes)
+    doorman = _Doorman(Worker(config, app, sockets[0], ssl_context=context), set(sockets), context)
+    loop = asyncio.new_event_loop()
+    # A thread, which has ended before anything forks.
+    thread = threading.Thread(target=loop.run_forever, name="starting")
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(doorman.open(), loop).result()
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(doorman.close(), loop).result()
+    except BaseException:
+        for each in sockets:
+            each.close()
+        cleanup_unix_socket(config)
+        raise
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+    _listening.extend(sockets)
+
+
+class _Doorman:
+    """Lets people in at these sockets for a while, to be served by one worker of Pounce."""
+
+    def __init__(self, worker: Worker, sockets: set[socket.socket], context: ssl.SSLContext | None) -> None:
+        self._worker = worker
+        self._sockets = sockets
+        self._context = context
+        self._servers: list[asyncio.Server] = []
+        self._inside: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        for each in self._sockets:
+            # A copy, because a server closes its socket, and who waits in its queue would be lost.
+            server = await asyncio.start_server(self._serve, sock=each.dup(), ssl=self._context)
+            self._servers.append(server)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._inside.add(writer)
+        try:
+            await self._worker._handle_connection(reader, writer)
+        finally:
+            self._inside.discard(writer)
+
+    async def close(self) -> None:
+        """Let in nobody any more, and wait for those who are inside."""
+        loop = asyncio.get_running_loop()
+        for listening in [each for server in self._servers for each in server.sockets]:
+            # Not `close` yet: who has just been accepted would be forgotten, and the connection stay open.
+            loop.remove_reader(listening.fileno())
+        await self._wait()
+        for writer in self._inside:  # and asks nothing
+            writer.transport.abort()
+        await self._wait()
+        for server in self._servers:
+            server.close()
+
+    async def _wait(self) -> None:
+        """Wait for all of them, as long as there is patience."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE
+        # Again and again, for one task begins another: to accept a connection, and then to serve it.
+        while (tasks := asyncio.all_tasks() - {asyncio.current_task()}) and (left := end - loop.time()) > 0:
+            await asyncio.wait(tasks, timeout=left)
+
+
+def listen(config: ServerConfig, count: int, *, shared: bool = False) -> list[socket.socket]:
+    """The sockets that so many workers listen on, which may be one: Pounce's create_listeners.
+
+    A socket for each, on Linux, which spreads the connections over them; see `_listen_per_worker` in
+    app.pounce_fixes. BadSetting when another server listens there.
+    """
+    if _listening:
+        sockets = _listening[:]
+        _listening.clear()
+        return sockets
+    if config.uds is None:
+        config = replace(config, port=free_port(config.host, config.port))
+    return create_listeners(config, count, shared=shared and sys.platform != "linux")
 
 
 def free_address(settings: Settings) -> int:

@@ -11,10 +11,7 @@ import contextlib
 import functools
 import logging
 import mmap
-import socket
-import sys
 import threading
-from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
 
@@ -31,13 +28,12 @@ from pounce import ASGIApp, Receive, Scope, Send, ServerConfig
 from pounce._errors import ParseError, RequestTimeoutError
 from pounce._request_pipeline import log_request
 from pounce._timeouts import drain_with_timeout
-from pounce.net.listener import create_listeners
 from pounce.protocols._base import RequestReceived
 from pounce.protocols.h1 import H1Protocol
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
-from app.listening import free_port
+from app.listening import listen
 from app.mending import put, refuse_other_version
 from app.web.draining import draining
 from app.web.headers import refuse, security_headers
@@ -270,12 +266,8 @@ def _listen_per_worker() -> None:
     port is no longer refused, so that is asked first. Only Linux spreads them.
     """
 
-    def patched(config: ServerConfig, count: int, *, shared: bool = False) -> list[socket.socket]:
-        if config.uds is None:
-            config = replace(config, port=free_port(config.host, config.port))
-        return create_listeners(config, count, shared=shared and sys.platform != "linux")
-
-    put(pounce.server, "create_listeners", patched)
+    put(pounce.server, "create_listeners", listen)
+    put(pounce.server, "create_listener", lambda config: listen(config, 1)[0])
 
 
 class _OfThisWorker(threading.local):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from pounce import ASGIApp, PounceError, Receive, Scope, Send, ServerConfig
 from pounce.display import DisplayConfig
 from pounce.server import Server
 
-from app.listening import free_address
+from app.listening import answering, free_address
 from app.mending import put
 from app.pounce_fixes import HEAD_TIME, apply_fixes, close_idle_connections
 from app.settings import BadSetting, Settings, refuse_unsafe
@@ -21,6 +22,7 @@ from app.store import shown
 from app.web.draining import draining
 from app.web.headers import App, add_security_headers, check_host, refuse
 from app.web.logs import keep_private, request_id
+from app.web.starting import starting
 from app.web.transport import scheme
 
 if sys.platform != "win32":
@@ -40,14 +42,20 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings) -> None:
     """Open the store, build the app and serve it until SIGTERM or Ctrl-C.
 
-    BadSetting or CannotOpen, before anything is served, when it cannot be done.
+    BadSetting or CannotOpen, before anything is served, when it cannot be done. Until the store is
+    open and migrated, everybody is told that the app is starting.
     """
     free_address(settings)  # before the store is touched: another server may be using it
     # Imported before the question below: one extension module can turn the GIL on.
     from app.main import create_app
 
-    refuse_unsafe(settings, processes=runs_in_processes(settings))
-    run(create_app(settings), settings)
+    processes = runs_in_processes(settings)
+    refuse_unsafe(settings, processes=processes)
+    settings, config = _prepare(settings)
+    with _server_errors():
+        with answering(config, asgi(starting, settings), processes=processes):
+            app = create_app(settings)
+        pounce.run(asgi(app, settings), config=config)
 
 
 def application() -> ASGIApp:
@@ -55,26 +63,37 @@ def application() -> ASGIApp:
 
     pounce serve --app "app.server:application()"
 
-    The environment counts as it does for `serve`; what the command line says goes before it.
+    The environment counts as it does for `serve`; what the command line says goes before it. Pounce
+    asks for the app before it knows where to listen, so the app is made when it does.
     """
-    from app.main import create_app
-
-    settings = Settings.from_env()
     apply_fixes()
-    _settle_command_line(settings)
-    return asgi(create_app(settings), settings)
+    _settle_command_line(Settings.from_env())
+    return starting
 
 
 def run(app: App, settings: Settings) -> None:
     """Serve any ASGI app as these settings say, until SIGTERM or Ctrl-C."""
+    settings, config = _prepare(settings)
+    with _server_errors():
+        pounce.run(asgi(app, settings), config=config)
+
+
+def _prepare(settings: Settings) -> tuple[Settings, ServerConfig]:
+    """What comes before serving. The settings with the port that will be listened on, and for Pounce."""
     apply_fixes()
     _allow_many_connections()
     settings = replace(settings, port=free_address(settings))
     config = server_config(settings)
     _log_like_pounce(config)
     _tell(settings)
+    return settings, config
+
+
+@contextlib.contextmanager
+def _server_errors() -> Iterator[None]:
+    """The end of the process, when Pounce cannot serve."""
     try:
-        pounce.run(asgi(app, settings), config=config)
+        yield
     except PounceError as error:
         # What went wrong is in the log already, with its traceback.
         sys.exit(f"contacts: {error}")
@@ -109,11 +128,14 @@ def _settle_command_line(settings: Settings) -> None:
     """Let the next Server of Pounce, whose command line made its configuration, be as safe as ours.
 
     What the command line leaves at Pounce's default is as `serve` would have it; what it says
-    counts, and is refused where a setting that says the same would be.
+    counts, and is refused where a setting that says the same would be. Then the app takes the
+    place of the one that `application` gave.
     """
+    from app.main import create_app
+
     init = Server.__init__
 
-    def patched(self: Server, config: ServerConfig, *args: Any, **kwargs: Any) -> None:
+    def patched(self: Server, config: ServerConfig, app: App, *args: Any, **kwargs: Any) -> None:
         config = _with_ours(config, server_config(settings))
         if config.worker_mode != "async" or config.reload:
             raise BadSetting(
@@ -131,12 +153,16 @@ def _settle_command_line(settings: Settings) -> None:
             tls_cert=config.ssl_certfile or "",
             tls_key=config.ssl_keyfile or "",
         )
-        refuse_unsafe(said, processes=runs_in_processes(said))
+        processes = runs_in_processes(said)
+        refuse_unsafe(said, processes=processes)
         said = replace(said, port=free_address(said))
         _allow_many_connections()
         _log_like_pounce(config)
         _tell(said)
-        init(self, replace(config, port=said.port), *args, **kwargs)
+        config = replace(config, port=said.port)
+        with answering(config, asgi(app, said), processes=processes):
+            app = create_app(said)
+        init(self, config, asgi(app, said), *args, **kwargs)
 
     put(Server, "__init__", patched)
 

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
@@ -113,19 +113,17 @@ class RunningServer:
         self._reader.start()
         self.url, self.host, self.port = "", "", 0  # until it is ready
 
-    def wait_until_ready(self) -> None:
-        """Wait until it has said its URL and answers /ready; AssertionError with its log if it does not."""
+    def wait_until_listening(self) -> None:
+        """Wait until it has said its URL, and listens there; AssertionError with its log if it does not."""
         self.url = self.wait_for(r"https?://[\w.\[\]:-]+:\d+|unix:/[^,]+")
         self.host = str(urlsplit(self.url).hostname or urlsplit(self.url).path)
         self.port = int(urlsplit(self.url).port or 80)
-        end = monotonic() + START
-        while not self._is_ready():
-            if self.process.poll() is not None or monotonic() > end:
-                raise AssertionError(
-                    f"the server is not ready, exit code {self.process.poll()}:\n{self.log()}"
-                )
-            with self._changed:
-                self._changed.wait(0.05)
+        self._wait_until(lambda: self._answers("/health"))
+
+    def wait_until_ready(self) -> None:
+        """The same, and until it answers /ready with 200."""
+        self.wait_until_listening()
+        self._wait_until(lambda: self._answers("/ready"))
 
     def log(self) -> str:
         """All that the process has printed so far."""
@@ -187,9 +185,19 @@ class RunningServer:
     def _found(self, pattern: str) -> re.Match[str] | None:
         return re.search(pattern, "".join(self._lines))
 
-    def _is_ready(self) -> bool:
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        end = monotonic() + START
+        while not condition():
+            if self.process.poll() is not None or monotonic() > end:
+                raise AssertionError(
+                    f"the server is not ready, exit code {self.process.poll()}:\n{self.log()}"
+                )
+            with self._changed:
+                self._changed.wait(0.05)
+
+    def _answers(self, path: str) -> bool:
         try:
-            return self.get("/ready", timeout=5).status == 200
+            return self.get(path, timeout=5).status == 200
         except OSError, HTTPException:
             return False
 
@@ -207,13 +215,18 @@ def _connect_unix(path: str, timeout: float) -> socket.socket:
 
 @contextmanager
 def running_server(
-    folder: Path, *, module: Sequence[str] = APP, on_terminal: bool = False, **environ: str
+    folder: Path,
+    *,
+    module: Sequence[str] = APP,
+    on_terminal: bool = False,
+    ready: bool = True,
+    **environ: str,
 ) -> Iterator[RunningServer]:
     """Run `python -m module`; wait until it is ready; at the end, stop it if it still runs.
 
     Its store is `contacts.db` in the folder, its port a free one and its workers two,
     unless the environment variables say otherwise. on_terminal: whether it prints to a
-    terminal, rather than to a pipe.
+    terminal, rather than to a pipe. ready: False waits only until it listens.
     """
     ours, its = os.openpty() if on_terminal else os.pipe()
     with (
@@ -232,7 +245,7 @@ def running_server(
         os.close(its)
         server = RunningServer(process, output)
         try:
-            server.wait_until_ready()
+            server.wait_until_ready() if ready else server.wait_until_listening()
             yield server
         finally:
             server.end()

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
+from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
 
@@ -90,14 +91,17 @@ def _url(name: str, log: IO[str]) -> str:
 
 
 def _wait_for(url: str) -> None:
-    """Wait until an app serves: Uvicorn tells its address before its workers are there to listen."""
+    """Wait until an app is ready: Uvicorn tells its address before its workers are there to listen."""
     while True:
         try:
             urlopen(f"{url}/ready", timeout=5).close()
+        except HTTPError as starting:
+            starting.close()
         except OSError:
-            time.sleep(0.1)
+            pass
         else:
             return
+        time.sleep(0.1)
 
 
 def page(urls: Mapping[str, str], screen: str, code: str) -> str:

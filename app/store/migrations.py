@@ -4,6 +4,7 @@ sqlite-utils does the work and keeps the record, in the table `_sqlite_migration
 slow to import, so a database that is up to date is recognised without it.
 """
 
+import logging
 import os
 import runpy
 import sqlite3
@@ -22,6 +23,9 @@ if sys.platform != "win32":
     import fcntl
 
 FOLDER = Path(__file__).parents[2] / "migrations"
+MIGRATING = "Bringing the address book to the newest schema."
+
+log = logging.getLogger(__name__)
 
 
 def migrate(path: Path, *, folder: Path = FOLDER, timeout: float = 5.0) -> None:
@@ -34,6 +38,7 @@ def migrate(path: Path, *, folder: Path = FOLDER, timeout: float = 5.0) -> None:
     steps = sorted(folder.glob("[0-9]*.py"))
     with _alone_in(path.parent), closing(_connect(path, timeout)) as conn:
         if not _is_current(conn, path, steps):
+            log.info(MIGRATING)
             _apply(conn, steps)
 
 

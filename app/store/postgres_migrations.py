@@ -3,13 +3,17 @@
 The names of the files that were applied are in the table `contacts_migration`.
 """
 
+import logging
 from pathlib import Path
 
 import psycopg
 
 from app.store import CannotOpen
+from app.store.migrations import MIGRATING
 
 FOLDER = Path(__file__).parents[2] / "migrations/postgres"
+
+log = logging.getLogger(__name__)
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
 # Tables of this schema; what an extension has brought is nobody's.
@@ -45,6 +49,7 @@ def migrate(conn: psycopg.Connection, lock: tuple[int, int], *, folder: Path = F
         applied = _applied(conn, {step.stem for step in steps})
         missing = [step for step in steps if step.stem not in applied]
         if missing:
+            log.info(MIGRATING)
             _make_trigrams(conn)
             conn.execute(_RECORD)
         for step in missing:

@@ -5,6 +5,7 @@ reading that each does in its own way. What a write or an import is made of is h
 """
 
 import itertools
+import logging
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ IMPORT_GROUP = 200  # rows that an import writes before it looks whether others 
 IMPORT_TURN = 0.1  # seconds after which it lets others write in any case: it cannot see other processes
 # Rows of an import after which a store may tidy up, see `SQLStore._checkpoint`.
 _CHECKPOINT = 3_000
+
+log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -394,6 +397,7 @@ class SQLStore(ABC):
                 unfinished = rows.unfinished()
             if unfinished:
                 with self._turn(wait=False):
+                    log.info("Taking back an import that was cut off.")
                     self._undo_unfinished()
 
     def _each(self, ids: Sequence[int]) -> Iterator[Contact]:
