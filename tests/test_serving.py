@@ -153,7 +153,7 @@ def test_pounces_command_line_leaves_everything_else_to_the_environment(tmp_path
         running.wait_for("nobody can sign in yet: make a user")
         first = running.log().splitlines()[0]
 
-    assert "2 worker threads" in ours
+    assert "2 worker" in ours
     assert ours == server.summary(
         replace(
             Settings(),
