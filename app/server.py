@@ -143,6 +143,11 @@ def _settle_command_line(settings: Settings) -> None:
             )
         if config.debug and settings.env == "production":
             raise BadSetting("--debug shows strangers what is inside: leave it out, or use development.")
+        if config.metrics_enabled or config.health_check_path:
+            raise BadSetting(
+                "--metrics and --health-check-path would answer everybody: leave them out. "
+                "There are /health, /ready and /metrics, see CONTACTS_METRICS_TOKEN."
+            )
         said = replace(
             settings,
             host=config.host,

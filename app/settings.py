@@ -4,13 +4,15 @@ import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Final, Literal, cast, get_args
 
 Env = Literal["development", "production"]
 Auth = Literal["none", "password"]
 
+PREFIX: Final = "CONTACTS_"
 DEMO_SAMPLE = 250  # sample contacts of a demo at most: half of what a visitor may have
 SECRET: Final = 32  # characters that a secret has at least
 UNIX: Final = "unix"  # what Pounce calls the peer of a connection over a Unix socket
@@ -69,7 +71,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings; BadSetting for a value that cannot be meant."""
+        """Read the settings; BadSetting for a value or a name that cannot be meant."""
+        _refuse_unknown(environ, [each.name.upper() for each in fields(cls)])
         default = cls()
         return cls(
             store=environ.get("CONTACTS_STORE") or default.store,
@@ -139,6 +142,11 @@ def _refuse_strangers(settings: Settings) -> None:
             f"of {SECRET} or more. Make one, and keep it: "
             "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
+    if settings.env == "development" and settings.proxies:
+        raise BadSetting(
+            "CONTACTS_PROXIES names a proxy, through which others come, but CONTACTS_ENV is development. "
+            "Set CONTACTS_ENV=production."
+        )
     if settings.is_private:
         return
     if settings.env == "development":
@@ -196,6 +204,15 @@ def _refuse_bad_certificate(settings: Settings) -> None:
             f"CONTACTS_TLS_CERT ({settings.tls_cert}) and CONTACTS_TLS_KEY ({settings.tls_key}) "
             f"cannot be used: {reason}. Name a certificate (chain) and its key without password, in PEM."
         ) from None
+
+
+def _refuse_unknown(environ: Mapping[str, str], names: Sequence[str]) -> None:
+    """A name that is mistyped would leave its setting at a default, and CONTACTS_AUTH's lets everyone in."""
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and (rest := name.removeprefix(PREFIX)) not in names:
+            alike = get_close_matches(rest, names, 1)
+            advice = f"Did you mean {PREFIX}{alike[0]}?" if alike else f"There are {', '.join(names)}."
+            raise BadSetting(f"{name} is no setting. {advice}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,6 +43,10 @@ UNSAFE = {
     "a short secret": (replace(PRODUCTION, secret=SECRET[:31]), "has 31 characters instead of 32"),
     "development on every address": (Settings(host="0.0.0.0"), "Set CONTACTS_ENV=production"),
     "development on a name": (Settings(host="contacts.example.org"), "Set CONTACTS_ENV=production"),
+    "development behind a proxy": (
+        replace(Settings(), proxies=("127.0.0.1",), hosts=("contacts.example.org",)),
+        "Set CONTACTS_ENV=production",
+    ),
     "a demo in development on the internet": (
         replace(PUBLIC, env="development", auth="none", demo=True),
         "Set CONTACTS_ENV=production",
@@ -115,6 +119,13 @@ def test_the_settings_for_serving_are_read_from_the_environment() -> None:
     assert SECRET not in repr(read)
 
 
+def test_a_mistyped_setting_is_refused_and_not_left_at_its_default() -> None:
+    with pytest.raises(BadSetting, match=r"CONTACTS_AUHT is no setting\. Did you mean CONTACTS_AUTH\?"):
+        Settings.from_env({"CONTACTS_AUHT": "password"})
+    with pytest.raises(BadSetting, match=r"CONTACTS_COLOUR is no setting\. There are STORE, HOST"):
+        Settings.from_env({"CONTACTS_COLOUR": "blue"})
+
+
 # --- on real processes ---
 
 
@@ -135,8 +146,10 @@ def test_serve_refuses_before_it_touches_the_store(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], {}, "Set CONTACTS_ENV=production"),
         (["--worker-mode", "sync"], {}, "leave out --worker-mode"),
         (["--debug"], {"CONTACTS_ENV": "production", "CONTACTS_SECRET": SECRET}, "leave it out"),
+        (["--metrics"], {}, "leave them out"),
+        (["--health-check-path", "/up"], {}, "leave them out"),
     ],
-    ids=["public", "sync", "debug"],
+    ids=["public", "sync", "debug", "metrics", "health"],
 )
 def test_pounces_command_line_refuses_the_same(
     tmp_path: Path, options: list[str], environ: dict[str, str], advice: str
