@@ -1,5 +1,7 @@
 """A PostgreSQL cluster for the tests, and empty databases in it."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +61,20 @@ class Postgres:
                     (database,),
                 ).fetchall()
             )
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let all of the server stand still: it takes connections and requests, and says nothing."""
+        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [postmaster, *map(int, children)]
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

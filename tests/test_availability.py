@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from app.store.sqlite import SQLiteStore
+from app.web.threads import WAITING
 from bench.soak import Usage, alone, soak
 from tests.event_stream import EventStream
 from tests.mother import running_mother
+from tests.postgres import Postgres
 from tests.server_process import Answer, RunningServer, running_server
 from tests.soundness import assert_sound
-from tests.writers import Reachable, Told, Write, Writer, acknowledged, ask, compare, give_stock
+from tests.writers import Reachable, Told, Write, Writer, acknowledged, ask, compare, give_stock, send
 
 STOPS = 6
 POOLS = 12  # threads that asyncio keeps for blocking work once it was asked to do some, on two workers
@@ -177,6 +180,37 @@ def test_workers_whose_store_is_gone_are_taken_out_and_come_back_with_it(
         assert {ask(*pair).status for pair in zip(connections, adds, strict=True)} == {303}
         assert window.changed()
     assert "Traceback" not in site.log()
+
+
+def test_who_reads_does_not_wait_for_those_who_write(site: RunningServer, folder: Path) -> None:
+    with ExitStack() as stack:
+        other = stack.enter_context(closing(sqlite3.connect(folder / "contacts.db", autocommit=True)))
+        other.execute("BEGIN IMMEDIATE")  # as another program does that writes
+        writers = [stack.enter_context(site.connect()) for _ in range(WAITING)]  # on both workers
+        for number, writer in enumerate(writers):
+            send(writer, Write("add", "", "POST", "/contacts", (("name", f"Alan {number}"), ("phone", "1"))))
+        readers = [stack.enter_context(site.connect()) for _ in range(WAITING)]
+        for _ in range(3):
+            assert {reader.get("/contacts?q=turing").status for reader in readers} == {200}
+            assert {reader.get("/ready").status for reader in readers} == {200}
+        other.execute("ROLLBACK")
+        # A worker that had waited for the other program would have answered the readers after it gave up.
+        assert {writer.answer().status for writer in writers} == {303}
+
+
+def test_a_database_that_hangs_takes_nothing_else_with_it(tmp_path: Path, postgres: Postgres) -> None:
+    with running_server(tmp_path, CONTACTS_STORE=postgres.empty()) as server, ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(8)]  # on both workers
+        with postgres.frozen():
+            for path, status in (("/contacts", 503), ("/health", 200), ("/ready", 503), ("/contacts", 503)):
+                assert {connection.get(path).status for connection in connections} == {status}
+            add = Write("add", "", "POST", "/contacts", (("name", "Ada Hung"), ("phone", "1")))
+            answer = ask(connections[0], add)
+            assert answer.status == 503
+            assert "Ada Hung" in answer.text
+        server.wait_until_ready()
+        assert connections[0].get("/contacts").status == 200
+    assert "Traceback" not in server.log()
 
 
 # --- hours of it

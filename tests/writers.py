@@ -213,13 +213,18 @@ def give_stock(store: ContactStore, writers: Iterable[Writer], each: int) -> Non
     )
 
 
-def ask(connection: Connection, write: Write) -> Answer:
-    """Send a write as a plain form, and read all of the answer."""
+def send(connection: Connection, write: Write) -> None:
+    """Send a write as a plain form."""
     form = urlencode(write.form)
     connection.send(
         f"{write.method} {write.path} HTTP/1.1\nHost: 127.0.0.1\nContent-Length: {len(form)}\n"
         f"Content-Type: application/x-www-form-urlencoded\n\n{form}"
     )
+
+
+def ask(connection: Connection, write: Write) -> Answer:
+    """The same, and read all of the answer."""
+    send(connection, write)
     return connection.answer()
 
 

@@ -6,6 +6,7 @@ decides on does not change under it. All SQL is in this module, in `app/store/po
 and in `migrations/postgres/`.
 """
 
+import asyncio
 import json
 import select
 import threading
@@ -17,6 +18,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.contacts.changes import Batch, Change, Kind
@@ -65,7 +67,11 @@ _CHANNEL = "contacts"
 _APP = 0x63686972
 _MIGRATING, _WRITING, _IMPORTING = (_APP, 1), (_APP, 2), (_APP, 3)
 
-_CONNECT_TIMEOUT = 5  # seconds
+_CONNECT_TIMEOUT = 3  # seconds
+# Seconds that an answer may take: on an event loop, which all its other requests wait for, and elsewhere.
+# The server itself breaks off what takes longer than 15, see _OPTIONS; these are for one that hangs.
+_ANSWER_ON_LOOP, _ANSWER = 3.0, 20.0
+_SILENCE = 5.0  # seconds for which no event loop asks a server again that did not answer
 _IMPORT_POLL = 0.1  # seconds between two looks at whether another import has ended
 _MANY = 1_000  # contacts after whose import searches are planned anew; PostgreSQL would take a minute
 _COMMIT_POLL = 0.1  # seconds between two looks at what became of a commit
@@ -286,6 +292,33 @@ _NOT_A_URL = (
 )
 
 
+class _NoAnswer(psycopg.OperationalError):
+    """The server has not answered in time."""
+
+
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that ends when the server does not answer in time."""
+
+    def wait[T](self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """See psycopg. _NoAnswer, a lost connection, where that would wait for ever."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, _ANSWER_ON_LOOP if _on_event_loop() else _ANSWER)
+        except psycopg.errors._WaitTimeout:
+            self.pgconn.finish()  # or the next statement would get the answer to this one
+            raise _NoAnswer("no answer in time") from None
+
+
+def _on_event_loop() -> bool:
+    """Whether others wait while this thread does."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class PostgresStore(SQLStore):
     """Contacts in a PostgreSQL database. The contract is that of app.store.ContactStore.
 
@@ -300,6 +333,7 @@ class PostgresStore(SQLStore):
         self._conninfo = _conninfo(url, busy_timeout)
         self._connections = Connections(self._connect)
         self._news = News(self._listening, _settled)
+        self._silent_until = 0.0  # by `monotonic`: until then no event loop asks, see _SILENCE
         self._importer = threading.local()  # conn: on which this thread has the turn to import
         try:
             self._open()
@@ -476,7 +510,7 @@ class PostgresStore(SQLStore):
     def _open(self) -> None:
         """Migrate the database; CannotOpen unless it can be read and written."""
         try:
-            with self._connections.mine() as conn:
+            with self._connect(psycopg.Connection) as conn:  # which waits as long as it takes
                 migrate(conn, _MIGRATING)
             with self._write() as rows:
                 _renew_keys(rows)
@@ -489,15 +523,17 @@ class PostgresStore(SQLStore):
                 raise
             raise CannotOpen(f"{trouble[0]}. {trouble[1]}") from error
 
-    def _connect(self) -> Conn:
+    def _connect(self, kind: type[Conn] = _Connection) -> Conn:
         """A new connection in autocommit mode.
 
         StoreUnavailable when there is none to be had, for whoever uses the app; its cause is the
         CannotOpen for whoever runs it, with names that are nobody else's business.
         """
         try:
-            return psycopg.connect(self._conninfo, autocommit=True)
+            return kind.connect(self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
+            if isinstance(error, psycopg.errors.ConnectionTimeout):
+                self._silent_until = monotonic() + _SILENCE
             why = CannotOpen(
                 f"The database cannot be reached: {_reason(error)}. "
                 "Check that PostgreSQL runs and that CONTACTS_STORE is right."
@@ -515,6 +551,8 @@ class PostgresStore(SQLStore):
     @contextmanager
     def _connection(self) -> Iterator[Conn]:
         """The thread's connection, a new one if it was lost while nobody used it."""
+        if monotonic() < self._silent_until and _on_event_loop():
+            raise StoreUnavailable(_unavailable("08"))
         slot = self._connections.mine()
         with _errors(), slot as conn:
             if _is_lost(conn):
@@ -522,7 +560,11 @@ class PostgresStore(SQLStore):
                 if conn is getattr(self._importer, "conn", None):
                     raise StoreUnavailable(_unavailable("08"))  # the turn to import went with it
                 conn = slot.conn = self._connect()
-            yield conn
+            try:
+                yield conn
+            except _NoAnswer:
+                self._silent_until = monotonic() + _SILENCE
+                raise
 
     @contextmanager
     def _rows(self) -> Iterator[_Rows]:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from app.contacts.changes import Batch, Change, Kind
@@ -64,6 +65,7 @@ if sys.platform != "win32":
     import fcntl
 
 _TAG_SETS = 4_096  # sets of tags that are remembered as they stand in rows
+_SHORT = 0.01  # seconds that no write need be careful about
 _CACHE = 16_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
 _CANDIDATES_LIMIT = 4_000  # ids from the search index that are worth having along another index
 _DENSE = 25  # measured: a contact passed by takes half the time of one looked up, and a page has 50
@@ -483,15 +485,28 @@ class SQLiteStore(SQLStore):
 
     @contextmanager
     def _write(self) -> Iterator[_Rows]:
+        begin = monotonic()
         if not self._writing.acquire(timeout=self._busy_timeout):
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_BUSY))
         try:
             self._refuse_if_lost()
             self._refuse_if_damaged()
-            with self._read() as conn, _transaction(conn, "BEGIN IMMEDIATE"):
-                yield _Rows(conn)
+            waited = monotonic() - begin
+            with self._read() as conn:
+                if waited > _SHORT:  # then less is left for writers of other processes
+                    conn.execute(f"PRAGMA busy_timeout = {self._milliseconds(waited)}")
+                try:
+                    with _transaction(conn, "BEGIN IMMEDIATE"):
+                        yield _Rows(conn)
+                finally:
+                    if waited > _SHORT:
+                        conn.execute(f"PRAGMA busy_timeout = {self._milliseconds(0)}")
         finally:
             self._writing.release()
+
+    def _milliseconds(self, waited: float) -> int:
+        """What is left of the time that a write may wait."""
+        return max(0, round((self._busy_timeout - waited) * 1_000))
 
     def _refuse_if_lost(self) -> None:
         """StoreUnavailable when closed, and when the path no longer leads to the file that was opened.

@@ -20,7 +20,6 @@ from app.contacts.interchange import Format, UnreadableFile, failures, open_sour
 from app.contacts.jsons import as_json, moment
 from app.contacts.listing import PAGE_SIZE, ListQuery, milliseconds
 from app.store import ContactStore, OnDuplicate
-from app.web.bulk import INLINE
 from app.web.downloads import Download
 from app.web.problems import Problem
 from app.web.reading import (
@@ -42,7 +41,7 @@ from app.web.reading import (
     refuse,
     refuse_strange,
 )
-from app.web.threads import on_thread
+from app.web.threads import on_thread, write
 from app.web.transfer import listed, too_large
 from app.web.undo import take_back
 from app.web.uploads import NoRoom, Upload, Uploads
@@ -85,7 +84,7 @@ async def show(contact_id: int, request: Request, store: ContactStore) -> Respon
 async def create(request: Request, store: ContactStore) -> Response:
     """POST /api/v1/contacts: add one."""
     refuse_strange(request)
-    contact, batch = store.add(read_draft(await read_json(request, JSON)))
+    contact, batch = await write(store.add, read_draft(await read_json(request, JSON)))
     location = {"Location": f"{CONTACTS}/{contact.id}"}
     return _contact(contact, batch).with_status(201).with_headers(location)
 
@@ -96,7 +95,7 @@ async def replace_contact(contact_id: int, request: Request, store: ContactStore
     draft = read_draft(await read_json(request, JSON))
     draft.clean()  # a broken rule comes first, whoever changed the contact meanwhile
     version = _version_to_change(request, store.get(contact_id))
-    return _contact(*store.update(contact_id, draft, version))
+    return _contact(*await write(store.update, contact_id, draft, version))
 
 
 async def patch(contact_id: int, request: Request, store: ContactStore) -> Response:
@@ -106,7 +105,8 @@ async def patch(contact_id: int, request: Request, store: ContactStore) -> Respo
     contact = store.get(contact_id)
     version = _version_to_change(request, contact)
     try:
-        return _contact(*store.update(contact_id, replace(ContactDraft.of(contact), **fields), version))
+        changed = replace(ContactDraft.of(contact), **fields)
+        return _contact(*await write(store.update, contact_id, changed, version))
     except InvalidContact as invalid:
         if invalid.taken_by:
             raise
@@ -118,7 +118,7 @@ async def delete(contact_id: int, request: Request, store: ContactStore) -> Resp
     """DELETE /api/v1/contacts/{id}: delete it."""
     refuse_strange(request)
     version = _version_to_change(request, store.get(contact_id))
-    batch = store.delete([contact_id], version=version)
+    batch = await write(store.delete, [contact_id], version=version)
     if batch is None:
         raise NoSuchContact(contact_id)
     return Response("", status=204, content_type=JSON).with_headers(_of_batch(batch))
@@ -152,7 +152,7 @@ async def bulk(request: Request, store: ContactStore) -> Response:
         partial(store.delete, chosen) if "delete" in body else partial(store.tag, chosen, add, remove)
     )
     try:
-        batch = change() if len(chosen) <= INLINE else await on_thread(change, store)
+        batch = await write(change)
     except InvalidContact as invalid:
         raise Problem(
             409, "The tags do not fit one of the contacts. Nothing was changed.", invalid.errors

@@ -11,9 +11,7 @@ from app.contacts.contact import InvalidContact, split_tags
 from app.store import ContactStore
 from app.web.forms import read_form
 from app.web.lists import Answer, changed, current_list, ids_of, rows_of
-from app.web.threads import on_thread
-
-INLINE = 200  # contacts that are changed at once; more of them are changed on a thread
+from app.web.threads import write
 
 
 async def bulk(request: Request, store: ContactStore) -> Answer:
@@ -40,7 +38,7 @@ async def bulk(request: Request, store: ContactStore) -> Answer:
         case _:
             raise HTTPError(400, "There is no such action.")
     try:
-        batch = change() if len(ids) <= INLINE else await on_thread(change, store)
+        batch = await write(change)
     except InvalidContact as invalid:
         raise HTTPError(422, "Nothing was changed. " + " ".join(invalid.errors.values())) from invalid
     return changed(request, store, batch, rows=rows_of(form))

@@ -40,6 +40,7 @@ from app.web.lists import (
     shown_once,
     whole,
 )
+from app.web.threads import write
 from app.web.view import link
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ async def create(request: Request, store: ContactStore) -> Answer:
     form = await read_form(request)
     draft = ContactDraft.from_form(form)
     try:
-        _, batch = store.add(draft)
+        _, batch = await write(store.add, draft)
     except InvalidContact as invalid:
         wrong = Form(draft, errors=invalid.errors, taken_by=invalid.taken_by)
         return _wrong_form(request, store, wrong, 422)
@@ -160,7 +161,7 @@ async def update(request: Request, contact_id: int, store: ContactStore) -> Answ
     draft = ContactDraft.from_form(form)
     editor = Form(draft, contact_id, whole(form.get("version", "")))
     try:
-        contact, batch = store.update(contact_id, draft, editor.version)
+        contact, batch = await write(store.update, contact_id, draft, editor.version)
     except NoSuchContact:
         return _deleted_meanwhile(request, store, editor)
     except InvalidContact as invalid:
@@ -181,7 +182,7 @@ async def update(request: Request, contact_id: int, store: ContactStore) -> Answ
 
 async def delete(request: Request, contact_id: int, store: ContactStore) -> Answer:
     """DELETE /contacts/{id}: delete a contact. Undo brings it back."""
-    batch = store.delete([contact_id])
+    batch = await write(store.delete, [contact_id])
     if batch is None:
         raise NoSuchContact(contact_id)
     return changed(request, store, batch, rows=rows_of(await read_form(request)))
@@ -189,7 +190,7 @@ async def delete(request: Request, contact_id: int, store: ContactStore) -> Answ
 
 async def delete_samples(request: Request, store: ContactStore) -> Answer:
     """DELETE /contacts/samples: delete the sample contacts that nobody has changed."""
-    batch = store.delete(store.samples())
+    batch = await write(store.delete, store.samples())
     return changed(request, store, batch, rows=rows_of(await read_form(request)))
 
 

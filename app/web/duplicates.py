@@ -23,7 +23,7 @@ from app.web.editor import LABELS, text_of
 from app.web.errors import explain
 from app.web.forms import read_form
 from app.web.lists import Answer, changed, current_list, message_to_show, see_other, shown_once, whole
-from app.web.threads import on_thread
+from app.web.threads import on_thread, write
 
 PAGE_SIZE = 20  # groups
 CHOICES = ("name", "email", "phone", "company")  # the fields of which one contact's value is chosen
@@ -129,7 +129,7 @@ async def merge(request: Request, store: ContactStore) -> Answer:
     if has_chosen:
         form = replace(form, draft=_chosen(sent), with_rest="rest" in sent)
     try:
-        _, batch = store.merge(dict(sorted(versions.items())), form.result)
+        _, merged = await write(store.merge, dict(sorted(versions.items())), form.result)
     except InvalidContact as invalid:
         return _show(request, replace(form, errors=invalid.errors), 422)
     except NoSuchContact, EditConflict:
@@ -139,7 +139,7 @@ async def merge(request: Request, store: ContactStore) -> Answer:
         return _show(request, form.checked(), 409)
     except StoreUnavailable as unavailable:
         return _show(request, replace(form, problem=str(unavailable)), explain(unavailable)[0])
-    return _leave(request, store, batch, back)
+    return _leave(request, store, merged, back)
 
 
 def likely(store: ContactStore) -> Sequence[Group]:

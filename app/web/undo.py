@@ -7,7 +7,6 @@ from chirp import Fragment, HTTPError, Page, Request
 from app.contacts.changes import Batch, UndoConflict
 from app.contacts.listing import ListQuery
 from app.store import ContactStore
-from app.web.bulk import INLINE
 from app.web.forms import read_form
 from app.web.lists import (
     Answer,
@@ -19,7 +18,7 @@ from app.web.lists import (
     shown_once,
     whole,
 )
-from app.web.threads import on_thread
+from app.web.threads import write
 
 PAGE = 50  # batches on one page of the activity
 
@@ -79,10 +78,7 @@ async def take_back(store: ContactStore, batch_id: int, *, partly: bool) -> Batc
     """Undo a batch; the one that did. What is undone already is not undone twice. See ContactStore.undo."""
     if by := _already(store, batch_id):
         return by
-    batch = store.batch(batch_id)
-    if batch is None or batch.size <= INLINE:
-        return store.undo(batch_id, partly=partly)
-    return await on_thread(lambda: store.undo(batch_id, partly=partly), store)
+    return await write(store.undo, batch_id, partly=partly)
 
 
 def _already(store: ContactStore, batch_id: int) -> Batch | None:

@@ -21,9 +21,9 @@ from app.contacts.listing import ListQuery
 from app.main import BODY_LIMIT
 from app.store import ContactStore
 from app.store.memory import MemoryStore
+from app.store.sql import GROUP
 from app.store.sqlite import SQLiteStore
 from app.web.api import WRONG_LIMIT, etag
-from app.web.bulk import INLINE
 from app.web.problems import KINDS
 from app.web.reading import PAGE_LIMIT
 from app.web.uploads import Limits
@@ -460,11 +460,11 @@ async def test_bulk_without_anything_to_do_is_no_batch(api: Api, five: list[Cont
 
 
 async def test_bulk_changes_more_contacts_than_fit_a_turn(api: Api, store: ContactStore) -> None:
-    store.import_many(draft(f"Person {number}") for number in range(INLINE + 1))
+    store.import_many(draft(f"Person {number}") for number in range(GROUP + 1))
 
     reply = await api.post(f"{CONTACTS}/bulk", {"matching": {}, "delete": True})
 
-    assert reply.value["batch"]["size"] == INLINE + 1
+    assert reply.value["batch"]["size"] == GROUP + 1
     assert store.count() == 0
 
 

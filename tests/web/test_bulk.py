@@ -7,7 +7,7 @@ import pytest
 from app.contacts.contact import Contact, ContactDraft
 from app.contacts.listing import ListQuery
 from app.store import ContactStore
-from app.web.bulk import INLINE
+from app.store.sql import GROUP
 from tests.making import add, names
 from tests.web.browser import Answer, Browser, Htmx, Typed
 
@@ -231,7 +231,7 @@ async def test_all_on_a_later_page_are_those_of_the_first_page_too(
     assert store.count() == 0
 
 
-@pytest.mark.parametrize("count", [INLINE, INLINE + 1])
+@pytest.mark.parametrize("count", [GROUP, GROUP + 1])
 async def test_very_many_are_changed_and_taken_back_alike(
     asker: Browser | Htmx, plain: Browser, store: ContactStore, count: int
 ) -> None:

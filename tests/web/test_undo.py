@@ -6,8 +6,8 @@ from app.contacts.changes import EXAMPLES, Batch
 from app.contacts.contact import Contact, ContactDraft
 from app.contacts.listing import ListQuery
 from app.store import ContactStore
+from app.store.sql import GROUP
 from app.store.sqlite import SQLiteStore
-from app.web.bulk import INLINE
 from tests.making import add
 from tests.web.browser import Answer, Browser, Htmx, Serve
 from tests.web.markup import Element
@@ -398,7 +398,7 @@ async def test_an_undo_leads_nowhere_else(plain: Browser, deleted: Batch, back: 
 async def test_very_many_are_asked_about_and_undone_in_part_alike(
     plain: Browser, htmx: Htmx, store: ContactStore
 ) -> None:
-    count = INLINE + 1
+    count = GROUP + 1
     store.import_many([ContactDraft(f"Person {number}", f"p{number}@example.com") for number in range(count)])
     ids = store.ids(ListQuery())
     store.tag(ids, add=["Work"])
