@@ -14,23 +14,27 @@ import random
 import resource
 import shutil
 import sqlite3
+import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.store import open_store
 from app.store.backup import back_up
 from app.store.sqlite import SQLiteStore
+from app.web.uploads import INTERRUPTED
 from tests.mother import running_mother
-from tests.server_process import Answer, running_server
+from tests.server_process import Answer, RunningServer, running_server
 from tests.soundness import assert_sound, reading
-from tests.writers import Importer, Told, Writer, acknowledged, ask, compare, give_stock
+from tests.writers import Importer, Told, Write, Writer, acknowledged, ask, compare, give_stock
 
 KILLS = int(os.environ.get("DURABILITY_KILLS", "200"))
 SEED = int(os.environ.get("DURABILITY_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
@@ -138,6 +142,112 @@ def test_when_the_disk_takes_no_more_nothing_is_lost_and_it_goes_on_when_there_i
         assert "Traceback" not in server.log()
 
 
+# --- read-only
+
+
+@contextmanager
+def taking_no_byte(server: RunningServer, database: Path) -> Iterator[str]:
+    """No file takes another byte, as on a disk that the system has turned read-only; what is said of it."""
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, UNLIMITED))
+    try:
+        yield "The disk that holds contacts.db failed. Nothing was saved. Check the disk, then try again."
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
+
+
+@contextmanager
+def immutable(server: RunningServer, database: Path) -> Iterator[str]:
+    """Nothing can be written to the file and its log, not even by root; what is said of it."""
+    # Not to -shm, which is memory: whoever writes to memory that turns read-only is killed.
+    files = [f"{database}", f"{database}-wal"]
+    if subprocess.run(["chattr", "+i", *files], stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("chattr +i takes root and a file system that knows it; the other case stands for it")
+    try:
+        yield (
+            "contacts.db is read-only. Nothing was saved. "
+            "Make the file and its folder writable for this user, then try again."
+        )
+    finally:
+        subprocess.run(["chattr", "-i", *files], check=True)
+
+
+@linux_only
+@pytest.mark.parametrize("read_only", [taking_no_byte, immutable])
+def test_when_the_store_turns_read_only_nothing_is_lost_and_it_goes_on_when_it_is_writable_again(
+    tmp_path: Path, read_only: Callable[[RunningServer, Path], AbstractContextManager[str]]
+) -> None:
+    database = tmp_path / "contacts.db"
+    writers = [Writer(f"w{number}", random.Random(SEED + number)) for number in range(4)]
+    told = [Told() for _ in writers]
+    with running_server(tmp_path, CONTACTS_SAMPLE="0") as server, ThreadPoolExecutor(4) as pool:
+        with closing(SQLiteStore(database)) as store:
+            give_stock(store, writers, each=300)
+        stock = assert_sound(database).contacts.values()
+
+        def write(writer: Writer, told: Told, enough: int = 10**9) -> tuple[Write, Answer]:
+            """Write so often, or until a write is refused; the last one."""
+            with server.connect() as connection:
+                for write in writer.writes(told.acknowledged):
+                    answer = ask(connection, write)
+                    if answer.status != 303:
+                        break
+                    told.acknowledged[acknowledged(answer)] = write
+                    if len(told.acknowledged) >= enough:
+                        break
+            return write, answer
+
+        for writer in writers:
+            writer.restock(stock)
+        for times in (1, 2):
+            running = [pool.submit(write, *each) for each in zip(writers[1:], told[1:], strict=True)]
+            write(writers[0], told[0], enough=20 * times)
+            with read_only(server, database) as message:
+                refused = [each.result() for each in running]
+                before = server.get("/contacts.json").text
+                refused += [write(*each) for each in zip(writers, told, strict=True)]
+
+                for asked, answer in refused:
+                    assert answer.status == 503
+                    assert message in unescape(answer.text)
+                    # A form comes back with what was typed; the others have nothing to lose.
+                    assert asked.kind not in ("add", "update") or asked.token in answer.text
+                assert server.get("/contacts?q=person").status == 200
+                assert server.get("/contacts.json").text == before
+                assert server.get("/ready").status == (503 if read_only is immutable else 200)
+
+            assert server.get("/ready").status == 200
+            with server.connect() as connection:
+                for (asked, _), known in zip(refused[:3], told[1:], strict=True):
+                    known.acknowledged[acknowledged(ask(connection, asked))] = asked
+        assert "Traceback" not in server.log()
+    _, *batches = assert_sound(database).batches.values()  # behind that of the stock
+    assert compare({batch.id: batch for batch in batches}, told)
+
+
+@linux_only
+@pytest.mark.parametrize("read_only", [taking_no_byte, immutable])
+def test_an_import_during_which_the_store_turns_read_only_is_taken_back_as_a_whole(
+    tmp_path: Path, read_only: Callable[[RunningServer, Path], AbstractContextManager[str]]
+) -> None:
+    database = tmp_path / "contacts.db"
+    importer = Importer("i", rows=9_000)
+    with running_server(tmp_path, CONTACTS_SAMPLE="0") as server, ThreadPoolExecutor(1) as pool:
+        importer.upload(server)
+        failing = pool.submit(importer.fail, server)
+        wait_for_import(database, failing)
+        with read_only(server, database) as message:
+            asked, page = failing.result()
+            cause, _, advice = message.partition(" Nothing was saved.")
+            left = "A part of the import is still there; the next start or import takes it back."
+            assert INTERRUPTED in page or f"{cause}{advice} {left}" in page
+            assert "Nothing was changed" not in page
+        importer.upload(server)
+        told = importer.run(server)
+        assert "Traceback" not in server.log()
+    batches = assert_sound(database).batches
+    assert compare(batches, [Told(in_doubt=[asked]), told])["import in doubt and taken back"] == 1
+
+
 # --- backup
 
 
@@ -173,7 +283,7 @@ def test_a_backup_taken_under_load_is_sound_and_has_all_that_was_acknowledged_be
     assert before.keys() < {batch for each in told for batch in each.acknowledged}
 
 
-def wait_for_import(database: Path, importing: Future[Told]) -> None:
+def wait_for_import(database: Path, importing: Future[Any]) -> None:
     """Wait until a part of an import is written, or all of it."""
     with closing(sqlite3.connect(database)) as conn:
         while not (importing.done() or conn.execute("SELECT 1 FROM batch WHERE open").fetchall()):

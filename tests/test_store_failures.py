@@ -1,6 +1,5 @@
 """SQLite in bad surroundings, each of them caused for real: what is said, and what is left behind."""
 
-import ctypes
 import os
 import re
 import shutil
@@ -8,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from app.store import CannotOpen, StoreUnavailable, open_store
 from app.store.migrations import FOLDER
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, ALAN, GRACE, add, draft, names
+from tests.rights import as_ordinary_user
 from tests.soundness import assert_sound
 
 ROOT = FOLDER.parent
@@ -41,21 +41,6 @@ def cannot_open(path: Path) -> str:
         SQLiteStore(path, busy_timeout=0.1)
     assert "\n" not in str(raised.value)
     return str(raised.value)
-
-
-def as_ordinary_user[T](call: Callable[[], T]) -> T:
-    """Call in a thread that permissions hold for, even when the tests run as root.
-
-    On Linux a thread can give up the right to disregard them; other users have none to begin with.
-    """
-
-    def give_up_rights() -> None:
-        if os.geteuid() == 0:
-            header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-            assert ctypes.CDLL(None).capset(header, none) == 0
-
-    with ThreadPoolExecutor(1, initializer=give_up_rights) as pool:
-        return pool.submit(call).result()
 
 
 @pytest.fixture
@@ -140,7 +125,7 @@ def test_a_database_that_cannot_be_written_is_refused(kept: Path) -> None:
     message = as_ordinary_user(lambda: cannot_open(kept))
 
     assert message == (
-        f"{kept} is read-only. Make the file and its folder writable for this user, then start the app again."
+        f"{kept} is read-only. Make the file and its folder writable for this user, then try again."
     )
 
 
@@ -151,7 +136,7 @@ def test_a_folder_that_cannot_be_written_is_refused(kept: Path) -> None:
 
     kept.parent.chmod(0o755)
     assert message == (
-        f"{kept} is read-only. Make the file and its folder writable for this user, then start the app again."
+        f"{kept} is read-only. Make the file and its folder writable for this user, then try again."
     )
 
 
@@ -336,10 +321,10 @@ print(store.count(), store.last_change())
     ]
 
 
-def test_a_file_that_turns_read_only_is_noticed(sqlite: SQLiteStore, database: Path) -> None:
+def test_a_file_that_turns_read_only_is_noticed_and_its_end_too(sqlite: SQLiteStore, database: Path) -> None:
     read_only = (
         "contacts.db is read-only. Nothing was saved. "
-        "Make the file and its folder writable for this user, then start the app again."
+        "Make the file and its folder writable for this user, then try again."
     )
     sqlite.add(ADA)
     database.chmod(0o444)
@@ -349,9 +334,12 @@ def test_a_file_that_turns_read_only_is_noticed(sqlite: SQLiteStore, database: P
             sqlite.check()
         with unavailable(read_only):
             sqlite.add(GRACE)
-        return sqlite.count()
 
-    assert as_ordinary_user(run) == 1
+        database.chmod(0o644)
+        sqlite.check()
+        return sqlite.add(GRACE)[0].id
+
+    assert as_ordinary_user(run) == 2
 
 
 def test_a_folder_for_temporary_files_that_takes_none_is_named(

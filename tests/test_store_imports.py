@@ -16,6 +16,7 @@ from app.contacts.listing import ListQuery
 from app.store import StoreUnavailable
 from app.store.sqlite import SQLiteStore
 from tests.making import ADA, GRACE, add, draft, names
+from tests.rights import as_ordinary_user
 from tests.soundness import assert_sound
 
 ROOT = Path(__file__).parents[1]
@@ -292,20 +293,22 @@ def test_what_cannot_even_be_undone_is_undone_before_the_next_import(
     sqlite: SQLiteStore, database: Path
 ) -> None:
     def forbid_writing(done: int) -> None:
-        with sqlite._read() as conn:
-            conn.execute("PRAGMA query_only = ON")
+        database.chmod(0o444)
+        sqlite.close_worker()  # what is open stays writable
+
+    def run() -> None:
+        sqlite.import_many(PEOPLE, progress=forbid_writing)
 
     with pytest.raises(StoreUnavailable) as failed:
-        sqlite.import_many(PEOPLE, progress=forbid_writing)
+        as_ordinary_user(run)
 
     assert str(failed.value) == (
         "contacts.db is read-only. "
-        "Make the file and its folder writable for this user, then start the app again. "
+        "Make the file and its folder writable for this user, then try again. "
         "A part of the import is still there; the next start or import takes it back."
     )
     assert (sqlite.count(), sqlite.batches()[0].open) == (100, True)
-    with sqlite._read() as conn:
-        conn.execute("PRAGMA query_only = OFF")
+    database.chmod(0o644)
     sqlite.import_many([GRACE])
     assert names(sqlite.list(ListQuery()).contacts) == ["Grace Hopper"]
     assert_sound(database)

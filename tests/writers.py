@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from http.client import HTTPException
 from typing import Protocol
 from urllib.parse import urlencode
@@ -192,6 +193,13 @@ class Importer:
         finally:
             self.imported.set()
         return told
+
+    def fail(self, server: Reachable) -> tuple[Write, str]:
+        """Import what was uploaded, which shall fail; what was asked for, and the page that says why."""
+        start = Write("import", self._token, "POST", self._address, makes=self.rows)
+        with server.connect() as connection:
+            ask(connection, start)
+            return start, unescape(self._wait(connection, "The file was not imported"))
 
     def _wait(self, connection: Connection, heading: str) -> str:
         """Look at the page of the import until it says that it is so far; the page."""

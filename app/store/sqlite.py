@@ -246,7 +246,7 @@ _TROUBLE = {
     sqlite3.SQLITE_BUSY: ("{file} is busy: something else is writing to it", "Try again in a moment."),
     sqlite3.SQLITE_READONLY: (
         "{file} is read-only",
-        "Make the file and its folder writable for this user, then start the app again.",
+        "Make the file and its folder writable for this user, then try again.",
     ),
     sqlite3.SQLITE_IOERR: ("The disk that holds {file} failed", "Check the disk, then try again."),
     sqlite3.SQLITE_CORRUPT: ("{file} is damaged", "Stop the app and restore a backup of the file."),
@@ -371,7 +371,7 @@ class SQLiteStore(SQLStore):
     def check(self) -> None:
         self._refuse_if_lost()
         self._refuse_if_damaged()
-        if not (os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)):
+        if self._is_read_only():
             raise StoreUnavailable(self._unavailable(sqlite3.SQLITE_READONLY))
         self.count()
 
@@ -532,7 +532,15 @@ class SQLiteStore(SQLStore):
                 raise  # a mistake of ours, not of the surroundings
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 self._damaged = True
+            if code == sqlite3.SQLITE_READONLY:
+                self.close_worker()  # opened while the file was read-only, a connection stays so
+            elif code == sqlite3.SQLITE_IOERR and self._is_read_only():
+                code = sqlite3.SQLITE_READONLY
             raise StoreUnavailable(self._unavailable(code)) from error
+
+    def _is_read_only(self) -> bool:
+        """Whether it is seen beforehand that nothing can be written."""
+        return not (os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK))
 
     def _unavailable(self, code: int) -> str:
         trouble, remedy = _TROUBLE[code]

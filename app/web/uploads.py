@@ -35,7 +35,7 @@ KEPT = 3_600  # seconds
 AT_ONCE = 2  # uploads worked on by a process: one long cell can take ten times its size in memory
 PATIENCE = 1.0  # seconds that work may take to end at a shutdown
 
-INTERRUPTED = "The server stopped while it was at work. Import the file again."
+INTERRUPTED = "The work was cut off, and nothing of it is kept. Import the file again."
 
 Stage = Literal["new", "reading", "preview", "importing", "done", "cancelled", "failed"]
 WORKING: tuple[Stage, ...] = ("new", "reading", "importing")
@@ -382,7 +382,7 @@ class Uploads:
             state = replace(job.state, stage=stopped.stage, problem=stopped.problem)
         except Exception:
             log.exception("The work on an upload failed")
-            problem = "Something went wrong on our side. Please try again."
+            problem = "Something went wrong on our side. Nothing was changed. Please try again."
             state = replace(job.state, stage="failed", problem=problem)
         with suppress(OSError):  # the folder is gone
             if state.stage != "preview":
