@@ -70,7 +70,7 @@ async def create(request: Request, uploads: Uploads, store: ContactStore) -> Ans
         log.exception("An upload cannot be kept")
         problem = f"The server cannot keep the file: {error.strerror}. Please tell its keeper."
         return _upload_page(uploads, problem), 503
-    uploads.start(upload, reading(store), after="new", during="reading")
+    await asyncio.to_thread(uploads.start, upload, reading(store), after="new", during="reading")
     return await _shown(uploads, upload)
 
 
@@ -108,7 +108,7 @@ async def start(request: Request, token: str, uploads: Uploads, store: ContactSt
     if choice not in get_args(OnDuplicate):
         raise HTTPError(422, "Choose what to do with the contacts that are here already.")
     work = importing(store, cast("OnDuplicate", choice))
-    uploads.start(upload, work, after="preview", during="importing")
+    await asyncio.to_thread(uploads.start, upload, work, after="preview", during="importing")
     return await _shown(uploads, upload)
 
 

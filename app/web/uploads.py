@@ -318,7 +318,10 @@ class Uploads:
         return [Upload(folder) for folder in self._folders()]
 
     def start(self, upload: Upload, work: Work, *, after: Stage, during: Stage) -> None:
-        """Work on an upload in a thread, unless it is past the stage `after` or somebody works on it."""
+        """Work on an upload in a thread, unless it is past the stage `after` or somebody works on it.
+
+        This may wait for a second, so it is nothing for an event loop.
+        """
         lock = self._take(upload, after)
         if lock is None:
             return

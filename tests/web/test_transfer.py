@@ -1,6 +1,8 @@
 """Import and export: a file's way in by upload, preview and import, and the list's way out."""
 
+import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,7 +18,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store import ContactStore, ImportResult
 from app.web import uploads
-from app.web.uploads import Limits, Uploads
+from app.web.uploads import Limits, Upload, Uploads
 from tests.making import ADA, ALAN, GRACE, add, draft, names
 from tests.web.browser import Answer, Browser, Htmx, Serve
 
@@ -276,6 +278,32 @@ async def test_nothing_is_overwritten_unless_that_is_chosen(
 
     radios = preview.dom.id("start").all("input", type="radio")
     assert [radio["value"] for radio in radios if "checked" in radio] == [checked]
+
+
+async def test_an_import_that_waits_for_its_preview_to_let_go_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, lock = threading.Event(), Upload.lock
+
+    def spy(upload: Upload) -> int | None:
+        handle = lock(upload)
+        if handle is None:
+            waits.set()
+        return handle
+
+    async with TestClient(create_app(Settings(store=f"sqlite:///{tmp_path / 'contacts.db'}"))) as client:
+        plain = Browser(client)
+        preview = await upload(plain, TWO)
+        token = plain.url.rpartition("/")[2]
+        held = Upload(tmp_path / "contacts.db.imports" / token).lock()
+        assert held is not None
+        monkeypatch.setattr(Upload, "lock", spy)
+
+        importing = asyncio.create_task(choose(plain, preview))
+        assert await asyncio.to_thread(waits.wait, 30)
+        os.close(held)
+
+        assert heading(await importing) == "Import finished"
 
 
 async def test_importing_the_same_file_twice_changes_nothing(plain: Browser, store: ContactStore) -> None:
