@@ -71,11 +71,11 @@ def create_app(
     app.add_middleware(metrics.count_requests(app))  # outermost, to see what the client gets
     app.template_global("has_lab")(lambda: settings.can_stage)
     if settings.demo:
-        store, uploads, current = _add_demo(app, settings)
+        store, uploads, current = _add_demo(app, settings, metrics)
     else:
         store, gate = metrics.watch(store or open_with_samples(settings)), None
         if settings.auth == "password":
-            gate = Gate(app, store.accounts(), Keys(settings.secret), clock)
+            gate = Gate(app, metrics.watch(store.accounts()), Keys(settings.secret), clock)
             _add_sign_in(app, gate, passwords or Passwords())
             store.close_worker()  # as in open_with_samples
         uploads, current = _add_store(app, settings, store, gate)
@@ -101,18 +101,19 @@ def _add_store(
     return uploads, lambda: store
 
 
-def _add_demo(app: App, settings: Settings) -> tuple[ContactStore, Uploads, Current]:
+def _add_demo(app: App, settings: Settings, metrics: Metrics) -> tuple[ContactStore, Uploads, Current]:
     """A store for each visitor, see app.web.sandboxes. The one that is returned has the samples of all."""
     first = SandboxStore()
     first.import_many(samples(settings.sample), kind="sample")
-    demo = Sandboxes(first, lambda: SandboxStore(first))
-    uploads, live = Uploads(None, sandboxes.UPLOADS), Live(first, demo)
+    store = metrics.watch(first)
+    demo = Sandboxes(store, lambda: metrics.watch(SandboxStore(first)))
+    uploads, live = Uploads(None, sandboxes.UPLOADS), Live(store, demo)
     app.provide(ContactStore, demo.store)
     app.provide(Uploads, lambda: demo.uploads(uploads))
     app.provide(Live, lambda: live)
     _add_middleware(app, sandboxes.visitors(demo))
     routes.register_demo(app)
-    return first, uploads, demo.store
+    return store, uploads, demo.store
 
 
 def open_with_samples(settings: Settings) -> ContactStore:

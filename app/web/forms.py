@@ -9,6 +9,7 @@ from chirp.middleware.protocol import AnyResponse, Next
 from app.web.problems import is_api
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+OVERRIDES = ("PUT", "DELETE")  # what a plain form may ask for in its field `_method`
 UPLOAD = "import"  # the path of the one form that holds a file: its handler reads it as it comes
 
 
@@ -34,6 +35,6 @@ async def method_override(request: Request, next: Next) -> AnyResponse:
     is_form = (request.content_type or "").lower().startswith(FORM_TYPES)
     if request.method == "POST" and is_form and request.path.strip("/") != UPLOAD and not is_api(request):
         method = (await read_form(request)).get("_method", "")
-        if method in ("PUT", "DELETE"):
+        if method in OVERRIDES:
             request = replace(request, method=method)
     return await next(request)

@@ -32,8 +32,9 @@ from prometheus_client import (
 
 from app.contacts.contact import ContactError
 from app.settings import Settings
-from app.store import ContactStore
+from app.store import AccountError, Accounts, ContactStore
 from app.web.errors import Middleware
+from app.web.forms import OVERRIDES
 from app.web.static import PREFIX
 
 UNKNOWN = "unknown"  # the label of every path that is no route
@@ -103,9 +104,9 @@ class Metrics:
 
         return middleware
 
-    def watch(self, store: ContactStore) -> ContactStore:
-        """The store, each of whose calls is timed."""
-        return cast("ContactStore", _Watched(store, self._watched))
+    def watch[Store: ContactStore | Accounts](self, store: Store) -> Store:
+        """The store, or its accounts, each of whose calls is timed."""
+        return cast("Store", _Watched(store, self._watched))
 
     def _watched(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         seconds = self._operations.labels(name)
@@ -114,7 +115,7 @@ class Metrics:
             start = perf_counter()
             try:
                 return call(*args, **kwargs)
-            except ContactError:
+            except ContactError, AccountError:
                 raise  # an answer of the store, no fault in it
             except Exception as error:
                 self._failures.labels(name, type(error).__name__).inc()
@@ -133,12 +134,14 @@ class Metrics:
 class _Watched:
     """A store whose methods are made on first use, and then found without this class."""
 
-    def __init__(self, store: ContactStore, watched: Callable[[str, Callable[..., Any]], Any]) -> None:
+    def __init__(self, store: object, watched: Callable[[str, Callable[..., Any]], Any]) -> None:
         self._store = store
         self._watched = watched
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._store, name)
+        if not callable(call):
+            return call
         if name not in UNTIMED:
             call = self._watched(name, call)
         self.__dict__[name] = call
@@ -174,7 +177,9 @@ def _route(app: App, request: Request) -> str:
         return PREFIX
     # App tells the URL of a route, but not the route of a URL.
     router = app._router
-    with suppress(NotFound, MethodNotAllowed):
-        if router is not None:
-            return router.match(request.method, request.path).route.path
+    # What a plain form asks for stands in its body, which nobody has read yet.
+    for method in (request.method, *(OVERRIDES if request.method == "POST" else ())):
+        with suppress(NotFound, MethodNotAllowed):
+            if router is not None:
+                return router.match(method, request.path).route.path
     return UNKNOWN

@@ -16,6 +16,7 @@ from app.main import create_app
 from app.settings import Env, Settings
 from app.store import ContactStore, StoreUnavailable
 from app.store.memory import MemoryStore
+from app.store.sqlite import SQLiteStore
 from app.web.live import Live
 from tests.making import ADA
 from tests.web.browser import FORM
@@ -45,7 +46,7 @@ async def fresh(apart: App) -> AsyncIterator[TestClient]:
 
 async def _value(client: TestClient, name: str, **labels: str) -> float:
     """The value of one series; 0 for one that is not there."""
-    answer = await client.get("/metrics")
+    answer = await client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
     for line in answer.text.splitlines():
         found = re.fullmatch(rf"{name}(?:{{(.*)}})? (\S+)", line)
@@ -81,12 +82,44 @@ async def test_paths_and_methods_that_anybody_can_think_of_are_one_label(fresh: 
     assert await _value(fresh, "contacts_requests_total", route="/static/", method="GET", status="200") == 1
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_form_that_says_its_method_in_a_field_counts_for_the_route_that_answers(
+    fresh: TestClient, store: ContactStore, method: str
+) -> None:
+    store.add(ADA)
+    form = f"_method={method}&name=Ada&phone=1&version=1".encode()
+    answer = await fresh.post("/contacts/1", body=form, headers={"content-type": FORM})
+    assert answer.status == 303
+
+    route = "/contacts/{contact_id:int}"
+    assert await _value(fresh, "contacts_requests_total", route=route, method="POST", status="303") == 1
+
+
 async def test_calls_of_the_store_are_timed_by_operation(fresh: TestClient) -> None:
     form = "name=Grace&email=grace%40example.com"
     await fresh.post("/contacts", body=form.encode(), headers={"content-type": FORM})
 
     assert await _value(fresh, "contacts_store_seconds_count", operation="add") == 1
     assert await _value(fresh, "contacts_store_seconds_count", operation="merge") == 0
+
+
+async def test_so_are_those_of_the_accounts(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "contacts.db")
+    settings = Settings(auth="password", secret="s" * 32, metrics_token=TOKEN)
+    async with TestClient(create_app(settings, store)) as client:
+        await client.get("/contacts", headers={"cookie": "session=of-nobody"})
+
+        assert await _value(client, "contacts_store_seconds_count", operation="session") == 1
+
+
+async def test_so_are_those_of_a_demo_whosever_contacts_they_are_about() -> None:
+    async with TestClient(create_app(Settings(demo=True, metrics_token=TOKEN))) as client:
+        headers = {"content-type": FORM, "cookie": f"sandbox=new.{'a' * 22}"}
+        for name in (b"Grace", b"Alan"):
+            answer = await client.post("/contacts", body=b"phone=1&name=" + name, headers=headers)
+            assert answer.status == 303
+
+        assert await _value(client, "contacts_store_seconds_count", operation="add") == 2
 
 
 async def test_failures_of_the_store_are_counted_and_answers_are_not() -> None:
