@@ -13,11 +13,12 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote
 
-from chirp import Request, Response, g
+from chirp import HTTPError, Request, Response, g
 from chirp.security.urls import is_safe_url
 
-from app.store import Session, User
+from app.store import Session, StoreUnavailable, User
 from app.web.credentials import Passwords, new_token, normal, password_problem
+from app.web.errors import explain
 from app.web.forms import read_form
 from app.web.gate import SESSION, SIGN_IN, VISIT, Gate, read_cookie, with_cookie
 from app.web.lists import Answer, see_other
@@ -82,17 +83,24 @@ async def new(request: Request, gate: Gate) -> Answer:
 
 
 async def create(request: Request, gate: Gate, passwords: Passwords) -> Answer:
-    """POST /sign-in: begin a session. 422 for a wrong name or password, 429 after too many of them."""
+    """POST /sign-in: begin a session. 422 for a wrong name or password, 429 after too many of them.
+
+    503 while nobody can sign in, with the form as it was, but for the password.
+    """
     form = await read_form(request)
     name, remember = form.get("name", ""), bool(form.get("remember"))
     try:
         user = await _verified(request, gate, passwords, name, form.get("password", ""))
+        there = see_other(_next(request))
+        response = _open_session(request, gate, user, there, remember=remember) if user else None
     except TooMany as error:
         log.warning("sign-in: too many attempts, refused for %d seconds", error.seconds)
         page = _sign_in_page(request, gate, name=name, remember=remember, problem=str(error))
         return replace(page, status=429).with_header("Retry-After", str(error.seconds))
-    there = see_other(_next(request))
-    response = _open_session(request, gate, user, there, remember=remember) if user else None
+    except (StoreUnavailable, HTTPError) as error:
+        status, problem, headers = explain(error)
+        page = _sign_in_page(request, gate, name=name, remember=remember, problem=problem)
+        return replace(page, status=status).with_headers(headers)
     if user is None or response is None:
         page = _sign_in_page(request, gate, name=name, remember=remember, error=WRONG)
         return replace(page, status=422)

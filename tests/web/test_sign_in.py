@@ -5,7 +5,9 @@ The clock is the test's own. Passwords are hashed by argon2id with its smallest 
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -272,6 +274,44 @@ async def test_a_store_that_fails_lets_nobody_in(
 
     assert answer.status == 503
     assert b"Ada" not in answer.body
+
+
+@pytest.mark.parametrize("after_the_password", [False, True])
+async def test_a_sign_in_while_the_database_is_locked_gives_the_form_back_and_lets_nobody_in(
+    visitor: Callable[[], Browser],
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    after_the_password: bool,
+) -> None:
+    browser = visitor()
+    with closing(sqlite3.connect(database, autocommit=True, check_same_thread=False)) as conn:
+
+        def locking(*_: object) -> Literal[True]:
+            conn.execute("BEGIN IMMEDIATE")
+            return True
+
+        if after_the_password:
+            monkeypatch.setattr(HASHER, "verify", locking)
+        else:
+            locking()
+        refused = [await sign_in(browser, "grace", remember="1")]
+        monkeypatch.undo()
+        refused.append(await sign_in(browser, "grace", remember="1"))
+
+    for answer in refused:
+        assert answer.status == 503
+        assert answer.header("Retry-After") == "5"
+        assert (
+            "contacts.db is busy: something else is writing to it. " in answer.dom.one("p", role="alert").text
+        )
+        assert form_of(answer).fields["name"] == "grace"
+        assert form_of(answer).fields["remember"] == "1"
+        assert "session" not in browser.cookies
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("the store failed: contacts.db is busy") == 2
+    assert await closed_to(browser)
+    assert (await sign_in(browser, "grace")).via == "/contacts"
 
 
 async def test_who_signs_in_comes_to_where_they_wanted_to_go(visitor: Callable[[], Browser]) -> None:
