@@ -8,7 +8,7 @@ import click
 
 from app.contacts.contact import now
 from app.settings import BadSetting, Settings
-from app.store import AccountError, Accounts, NoSuchUser, StoreError, User, open_store
+from app.store import AccountError, Accounts, NameTaken, NoSuchUser, StoreError, User, open_store
 from app.web.credentials import Keys, Passwords, clean_name, new_token, password_problem
 
 
@@ -23,6 +23,8 @@ def add(name: str) -> None:
     """Make the user NAME. Asks for a password, or reads it from the standard input."""
     with _accounts() as accounts:
         wanted = clean_name(name)
+        if accounts.find(wanted):
+            raise NameTaken(wanted)  # before a password is typed in vain
         user = accounts.add_user(wanted, Passwords().hash(_ask_password(wanted)), now())
     click.echo(f"{user.name} may sign in.")
 

@@ -16,6 +16,7 @@ from app.contacts.contact import Contact, ContactDraft
 from app.contacts.listing import ContactPage, ListQuery, Ranked, Statistics
 from app.store.accounts import AccountError as AccountError
 from app.store.accounts import Accounts as Accounts
+from app.store.accounts import NameTaken as NameTaken
 from app.store.accounts import NoSuchUser as NoSuchUser
 from app.store.accounts import Session as Session
 from app.store.accounts import User as User

@@ -23,6 +23,9 @@ class AccountError(Exception):
 class NameTaken(AccountError):
     """There is a user of this name already."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a user {name} already. Choose another name.")
+
 
 class NoSuchUser(AccountError):
     """There is no user of this name."""

@@ -46,7 +46,7 @@ class SQLAccounts:
     def add_user(self, name: str, password: str, at: datetime) -> User:
         with self._write() as rows:
             if rows.execute("SELECT 1 FROM account WHERE name_key = ?", (name.casefold(),)).fetchone():
-                raise NameTaken(f"There is a user {name} already.")
+                raise NameTaken(name)
             made = rows.execute(_ADD_USER, (name, name.casefold(), password, milliseconds(at))).fetchone()
         return User(made[0], name, at)
 
