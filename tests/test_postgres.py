@@ -413,6 +413,23 @@ def test_a_connection_that_was_lost_meanwhile_is_made_anew(postgres: Postgres, s
     assert shared.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "given"),
+    [
+        ("", ["10", "5", "3", "15000", "5"]),
+        ("&keepalives_idle=7&tcp_user_timeout=900", ["7", "5", "3", "900", "5"]),
+    ],
+)
+def test_a_server_that_vanishes_is_given_up_soon_and_what_the_url_says_goes_first(
+    url: str, said: str, given: list[str]
+) -> None:
+    with closing(PostgresStore(url + said)) as store, store._connect() as conn:
+        parameters = conn.info.get_parameters()
+
+    names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+    assert [parameters[name] for name in (*names, "connect_timeout")] == given
+
+
 @contextmanager
 def trigger(postgres: Postgres, when: str, kind: str = "TRIGGER", body: str = "") -> Iterator[None]:
     """Something goes wrong in the database itself whenever a batch is written."""

@@ -748,8 +748,11 @@ def _conninfo(url: str, busy_timeout: float) -> str:
         raise CannotOpen(_NOT_A_URL) from None  # libpq's own words may quote the password
     ours: dict[str, Any] = {
         "connect_timeout": _CONNECT_TIMEOUT,
-        "keepalives_idle": 10,  # seconds, like the next two
+        # A server that is gone without a word is given up after 15 seconds, where the system knows
+        # no tcp_user_timeout after 25; the system's own patience would be minutes.
+        "keepalives_idle": 10,  # seconds, like the next one
         "keepalives_interval": 5,
+        "keepalives_count": 3,
         "tcp_user_timeout": 15_000,  # milliseconds
         "application_name": "chirp-contacts",
         "client_encoding": "UTF8",
