@@ -43,11 +43,13 @@ def list_() -> None:
 @users.command()
 @click.argument("name")
 def password(name: str) -> None:
-    """Give NAME another password, which ends all sessions of that user."""
+    """Give NAME another password, which ends all sessions of that user. Tokens stay: see `revoke`."""
     with _accounts() as accounts:
         user = _find(accounts, name)
         accounts.set_password(user.id, Passwords().hash(_ask_password(user.name)), now())
-    click.echo(f"The password of {user.name} is changed, and all sessions are ended.")
+    click.echo(
+        f"The password of {user.name} is changed, and all sessions are ended. Tokens stay: see `revoke`."
+    )
 
 
 @users.command()

@@ -112,16 +112,20 @@ def test_a_user_who_is_removed_leaves_nothing_behind(
     assert [rows(book, f"SELECT * FROM {table}") for table in ("account", "session", "api_token")] == [[]] * 3
 
 
-def test_another_password_ends_the_sessions_of_that_user_alone(accounts: Accounts, grace: User) -> None:
+def test_another_password_ends_the_sessions_of_that_user_alone_and_no_token(
+    accounts: Accounts, grace: User
+) -> None:
     alan = accounts.add_user("Alan", "hash", AT)
     begin(accounts, grace, b"hers")
     begin(accounts, alan, b"his")
+    accounts.add_token(b"token", grace.id, "nightly export", AT)
 
     accounts.set_password(grace.id, "other", LATER)
 
     assert accounts.session(b"hers", AT) is None
     assert accounts.session(b"his", AT) is not None
     assert accounts.find("grace") == (User(grace.id, "Grace", LATER), "other")
+    assert accounts.token_user(b"token") == User(grace.id, "Grace", LATER)
 
 
 def test_no_session_begins_with_a_password_that_is_no_longer_right(accounts: Accounts, grace: User) -> None:
@@ -375,6 +379,7 @@ def test_the_commands_of_a_user_who_is_there_and_of_one_who_is_not(shell: Shell)
     assert out.stdout == "grace is signed out everywhere.\n"
     assert "sessions: 0)" in after
     assert (other.exit_code, accepted, removed.exit_code) == (0, True, 0)
+    assert other.stdout.endswith("all sessions are ended. Tokens stay: see `revoke`.\n")
     for command in ("sign-out", "password", "remove"):
         result = shell(command, "grace", input=f"{PASSWORD}\n")
         assert (result.exit_code, result.stderr) == (

@@ -86,7 +86,7 @@ class Accounts(Protocol):
         ...
 
     def set_password(self, user_id: int, password: str, at: datetime) -> None:
-        """Replace the hash of the password and end all sessions of the user."""
+        """Replace the hash of the password and end all sessions of the user. Tokens stay."""
         ...
 
     def rehash(self, user_id: int, old: str, new: str) -> None:
