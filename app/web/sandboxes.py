@@ -31,6 +31,7 @@ from app.web.uploads import Limits, NoRoom, Upload, Uploads
 
 RESET = "/demo/reset"
 COOKIE = "sandbox"
+FOR_PROGRAMS = frozenset({"/ready", "/metrics"})  # who asks there is no visitor; /health does not come here
 IDLE = 3_600.0  # seconds without a request after which a sandbox goes
 ROOM = 1_000  # sandboxes; for one more, the one that was not used for longest goes
 BUDGET = 256 * 1_048_576  # bytes of all sandboxes together; when they have more, the heaviest goes
@@ -344,6 +345,8 @@ def visitors(sandboxes: Sandboxes) -> Middleware:
     """The middleware that knows the visitor, outside of error_pages: errors bring the cookie, too."""
 
     async def middleware(request: Request, next: Next) -> AnyResponse:
+        if request.path in FOR_PROGRAMS:
+            return await next(request)
         visit = g.visit = Visit(sandboxes, request)
         try:
             response = await next(request)

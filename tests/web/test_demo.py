@@ -193,6 +193,13 @@ async def test_the_first_write_takes_a_copy_and_everything_before_fits_it(demo: 
     assert demo.sandboxes.samples.get(1).company != "Copied"
 
 
+async def test_programs_that_look_after_the_demo_get_no_cookie(client: TestClient) -> None:
+    answers = [await client.get(path) for path in ("/health", "/ready", "/metrics")]
+
+    assert [answer.status for answer in answers] == [200, 200, 404]  # there is no token for /metrics
+    assert not any("set-cookie" in dict(answer.headers) for answer in answers)
+
+
 async def test_who_sends_no_cookie_makes_no_sandbox_and_is_told_why(demo: Demo, client: TestClient) -> None:
     before = len(demo.sandboxes._all)
     body = encoded({"name": SECRET, "phone": "555-0100", "notes": "typed"}).encode()
