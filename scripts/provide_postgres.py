@@ -2,7 +2,8 @@
 
 The programs are looked for on the PATH and where Debian keeps them; where they are missing, Debian's
 package `postgresql` is installed, which takes root or sudo. The cluster lives in a temporary
-folder, listens on a Unix socket only, and would not survive a power failure: it is for tests.
+folder, listens on a Unix socket only, and would not survive a power failure: it is for tests. It ends
+with the process that wanted it, even if that is killed.
 
 Usage: python -m scripts.provide_postgres   prints a URL for CONTACTS_STORE, until Ctrl-C
 """
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 PROGRAMS = ("initdb", "postgres", "pg_ctl")
 USER = "postgres"  # the administrator of the cluster, who needs no password
@@ -29,6 +31,8 @@ OPTIONS = {
     "shared_buffers": "64MB",
     "log_min_messages": "fatal",
 }
+# Waits for the end of its input, which comes with the end of the process that holds the other side.
+CLEAN_UP = 'cat; "$1" stop -m immediate -D "$2/data"; rm -rf "$2"'
 ADVICE = """\
 There is no PostgreSQL for the tests, and none could be installed. Install it, then repeat
 (Debian, as root: apt-get update && apt-get install postgresql)."""
@@ -42,36 +46,37 @@ class NoPostgres(Exception):
 def cluster() -> Iterator[Path]:
     """Run a cluster; the folder of its socket. Raises NoPostgres."""
     programs = provide()
-    with tempfile.TemporaryDirectory(prefix="contacts-pg-") as folder:
-        home, data = Path(folder), Path(folder) / "data"
-        who = _somebody()
-        if who:
-            shutil.chown(home, who)
+    home = Path(tempfile.mkdtemp(prefix="contacts-pg-"))
+    data, log, who = home / "data", home / "log", _somebody()
+    if who:
+        shutil.chown(home, who)
+    somebody: dict[str, Any] = {
+        "user": who,
+        "group": who and pwd.getpwnam(who).pw_gid,
+        "extra_groups": who and [],
+        "stdout": subprocess.DEVNULL,  # a pipe would stay open as long as the cluster runs
+        "stderr": subprocess.DEVNULL,
+    }
 
-        def run(program: str, *args: str) -> None:
-            done = subprocess.run(
-                [programs / program, *args],
-                cwd=home,
-                user=who,
-                group=who and pwd.getpwnam(who).pw_gid,
-                extra_groups=who and [],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # a pipe would stay open as long as the cluster runs
-                stderr=subprocess.DEVNULL,
-                check=False,
-            )
-            if done.returncode:
-                log = home / "log"
-                raise NoPostgres(f"{program} failed: {log.read_text() if log.exists() else done.returncode}")
+    def run(program: str, *args: str) -> None:
+        done = subprocess.run(
+            [programs / program, *args], cwd=home, stdin=subprocess.DEVNULL, check=False, **somebody
+        )
+        if done.returncode:
+            raise NoPostgres(f"{program} failed: {log.read_text() if log.exists() else done.returncode}")
 
+    with subprocess.Popen(
+        ["sh", "-c", CLEAN_UP, "sh", programs / "pg_ctl", home],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # so that neither Ctrl-C nor the end of a process group reaches it
+        **somebody,
+    ):
         # A collation that is not that of code points, as most databases have one.
         run("initdb", "-D", f"{data}", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N")
         options = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
-        run("pg_ctl", "start", "-w", "-D", f"{data}", "-l", f"{home / 'log'}", "-o", f"{options} -k {home}")
-        try:
-            yield home
-        finally:
-            run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", f"{data}")
+        run("pg_ctl", "start", "-w", "-D", f"{data}", "-l", f"{log}", "-o", f"{options} -k {home}")
+        yield home
 
 
 def url(folder: Path, database: str = "postgres", user: str = USER) -> str:

@@ -6,6 +6,7 @@ like any other; its log goes where this process's does.
 """
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -126,6 +127,7 @@ def main() -> None:
     for _ in sys.stdin:
         settings = replace(settings, port=free_port(settings.host, 0))
         if (pid := os.fork()) == 0:
+            Thread(target=die_with_the_tests, daemon=True).start()
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
             store.real = open_store(settings.store)
             store.real.close_worker()
@@ -133,6 +135,14 @@ def main() -> None:
             os._exit(0)
         print(pid, settings.port, flush=True)
         print("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def die_with_the_tests() -> None:
+    """Wait until nobody can send a line any more, which is when the tests are gone, and die."""
+    line = select.poll()
+    line.register(sys.stdin, 0)
+    line.poll()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
