@@ -138,7 +138,7 @@ def _finishing_late(app: ASGI) -> ASGI:
     """Add answers whose app goes on after the last byte, as Chirp's own static files do.
 
     /late/0.svg goes on for a twentieth of a second, /linger until somebody asks for /release,
-    /linger-until-draining until the server is asked to stop.
+    /linger-until-draining until the server is asked to stop. /line-break has one in a header.
     """
     released = asyncio.Event()
 
@@ -156,6 +156,8 @@ def _finishing_late(app: ASGI) -> ASGI:
         elif path == "/release":
             released.set()
             await _send(send, b"released")
+        elif path == "/line-break":
+            await _send(send, b"done", b"text/plain\r\nx-forged: yes")
         else:
             await app(scope, receive, send)
 

@@ -416,8 +416,8 @@ def test_a_connection_that_was_lost_meanwhile_is_made_anew(postgres: Postgres, s
 @pytest.mark.parametrize(
     ("said", "given"),
     [
-        ("", ["10", "5", "3", "15000", "5"]),
-        ("&keepalives_idle=7&tcp_user_timeout=900", ["7", "5", "3", "900", "5"]),
+        ("", ["10", "5", "3", "15000", "3"]),
+        ("&keepalives_idle=7&tcp_user_timeout=900", ["7", "5", "3", "900", "3"]),
     ],
 )
 def test_a_server_that_vanishes_is_given_up_soon_and_what_the_url_says_goes_first(

@@ -12,8 +12,10 @@ from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
+import h11
 import pounce
 import pytest
+from pounce.protocols.h1 import H1Protocol
 
 from app import server
 from app.listening import free_port
@@ -21,6 +23,7 @@ from app.main import BODY_LIMIT
 from app.pounce_fixes import apply_fixes
 from app.settings import Settings
 from app.web import transfer
+from app.web.headers import security_headers
 from tests.server_process import Connection, RunningServer, run_to_end, running_server
 
 PROBE = ("tests.probe_app", "routes")
@@ -194,6 +197,35 @@ def test_a_download_that_breaks_off_is_not_taken_for_a_whole_file(probe: Running
 
 
 # --- connections ---
+
+
+def test_security_headers_are_written_as_h11_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply_fixes()
+    own, (_, ours) = [(b"content-length", b"2")], security_headers()
+    protocol, plain = H1Protocol(), h11.Connection(h11.SERVER)
+    for parser in (protocol, plain):
+        parser.receive_data(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    plain.next_event()
+    expected = plain.send(h11.Response(status_code=200, headers=[*own, *ours]))
+    checked: list[Any] = []
+    response = h11.Response
+
+    def noted(**said: Any) -> h11.Response:
+        checked.append(said["headers"])
+        return response(**said)
+
+    monkeypatch.setattr(h11, "Response", noted)
+
+    assert protocol.send_response(200, [*own, *ours]) == expected
+    assert checked == [own]
+
+
+def test_a_line_break_in_a_header_begins_no_header(one_worker: RunningServer) -> None:
+    with one_worker.connect() as connection:
+        headers = connection.get("/line-break").headers
+
+    assert "x-forged" not in headers
+    assert headers["content-type"] == "text/plainx-forged: yes"
 
 
 def test_a_request_sent_while_the_previous_answer_is_finishing_is_answered(one_worker: RunningServer) -> None:
