@@ -35,17 +35,22 @@ def link(path: str, query: ListQuery, **changes: object) -> str:
     return f"{path}?{text}" if text else path
 
 
-def row_key(
-    contact: Contact, when: str, behind: str, wanted: tuple[str, ...], focus: bool, owner: str = ""
-) -> str:
+def row_key(contact: Contact, when: str, place: str) -> str:
     """What a rendered row is remembered by: the version of its contact, and all else that it shows.
 
-    when: how long ago it changed. behind: the list's query, in its links. wanted: what was searched, which
-    the query says, too; a row whose editor was left has none. The time of the change tells versions of
-    the same number apart, which another database has. owner: in a demo, whose contact it is.
+    when: how long ago it changed. place: what it shows of the list it stands in, see row_place. The time of
+    the change tells versions of the same number apart, which another database has.
     """
-    changed = contact.updated_at.timestamp()
-    return f"row {contact.id} {contact.version} {changed} {when} {len(wanted)} {focus} {owner} {behind}"
+    return f"row {contact.id} {contact.version} {contact.updated_at.timestamp()} {when} {place}"
+
+
+def row_place(behind: str, wanted: tuple[str, ...], focus: bool, owner: str = "") -> str:
+    """What all rows of a list have in their keys, made once for the list.
+
+    behind: the list's query, in their links. wanted: what was searched, which the query says, too; a row
+    whose editor was left has none. owner: in a demo, whose contacts they are.
+    """
+    return f"{len(wanted)} {focus} {owner} {behind}"
 
 
 @lru_cache(NAMES)
@@ -233,6 +238,7 @@ def field_labels(names: Sequence[str], but: Sequence[str] = ()) -> str:
 GLOBALS = (
     link,
     row_key,
+    row_place,
     initials,
     hue,
     ago,

@@ -81,17 +81,18 @@ async def test_a_row_has_the_links_marks_and_focus_of_the_place_it_stands_in(
 async def test_a_row_is_kept_apart_by_everything_that_it_shows() -> None:
     contact = Contact.create(1, ADA, now())
     later = replace(contact, updated_at=contact.updated_at + timedelta(milliseconds=1))
-    key = view.row_key
+    place = view.row_place("?q=love", ("love",), False)
 
     keys = [
-        key(contact, "just now", "?q=love", ("love",), False),
-        key(replace(contact, id=2), "just now", "?q=love", ("love",), False),
-        key(replace(contact, version=2), "just now", "?q=love", ("love",), False),
-        key(later, "just now", "?q=love", ("love",), False),
-        key(contact, "1 min ago", "?q=love", ("love",), False),
-        key(contact, "just now", "?q=ada", ("love",), False),
-        key(contact, "just now", "?q=love", (), False),
-        key(contact, "just now", "?q=love", ("love",), True),
+        view.row_key(contact, "just now", place),
+        view.row_key(replace(contact, id=2), "just now", place),
+        view.row_key(replace(contact, version=2), "just now", place),
+        view.row_key(later, "just now", place),
+        view.row_key(contact, "1 min ago", place),
+        view.row_key(contact, "just now", view.row_place("?q=ada", ("love",), False)),
+        view.row_key(contact, "just now", view.row_place("?q=love", (), False)),
+        view.row_key(contact, "just now", view.row_place("?q=love", ("love",), True)),
+        view.row_key(contact, "just now", view.row_place("?q=love", ("love",), False, "somebody")),
     ]
 
     assert len(set(keys)) == len(keys)
