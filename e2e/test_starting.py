@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.server_process import running_server
-from tests.test_starting import held_up
+from tests.server_process import held_up, running_server
 
 
 @pytest.mark.console_errors  # Chromium logs the 503

@@ -275,3 +275,16 @@ def environment(folder: Path, **environ: str) -> dict[str, str]:
         "CONTACTS_WORKERS": "2",
     }
     return inherited | defaults | environ
+
+
+@contextmanager
+def held_up(folder: Path) -> Iterator[Callable[[], None]]:
+    """Keep every start from opening a database in the folder, until what it yields is called."""
+    import fcntl  # there is none on Windows, where folders cannot be locked
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)

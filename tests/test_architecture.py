@@ -11,7 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # The rooms of app/__init__.py, in its order: each imports only from those before it.
-ROOMS = ["settings", "contacts", "store", "web", "routes", "main", "server", "users", "__main__"]
+ROOMS = [
+    "settings",
+    "contacts",
+    "store",
+    "mending",
+    "web",
+    "routes",
+    "main",
+    "listening",
+    "pounce_fixes",
+    "server",
+    "users",
+    "__main__",
+]
 
 MODULES = sorted(path for path in (ROOT / "app").rglob("*.py") if path != ROOT / "app/__init__.py")
 # What the browser tests share with the others: how a server is started, and how HTML is read.

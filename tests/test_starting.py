@@ -3,15 +3,13 @@
 A start is held up where it would wait for another process that migrates the same database.
 """
 
-import fcntl
 import json
-import os
 import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +19,7 @@ import pytest
 
 from app.web.headers import HEADERS
 from tests.certificates import make_certificate
-from tests.server_process import START, Answer, RunningServer, run_to_end, running_server
+from tests.server_process import START, Answer, RunningServer, held_up, run_to_end, running_server
 
 type Start = Callable[[], AbstractContextManager[RunningServer]]
 
@@ -29,17 +27,6 @@ CLIENTS = 4
 POUNCE = ("pounce", "serve", "--app", "app.server:application()")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a folder cannot be locked")
-
-
-@contextmanager
-def held_up(folder: Path) -> Iterator[Callable[[], None]]:
-    """Keep every start from opening a database in the folder, until what it yields is called."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield lambda: fcntl.flock(handle, fcntl.LOCK_UN)
-    finally:
-        os.close(handle)
 
 
 @pytest.fixture(scope="module")
