@@ -24,6 +24,7 @@ import pytest
 
 from app.listening import free_port
 from app.settings import Settings, refuse_unsafe
+from app.web.headers import HEADERS, STRICT_TRANSPORT_SECURITY
 from scripts.provide_programs import provide
 from tests.certificates import make_certificate
 from tests.nginx import running_nginx
@@ -33,6 +34,7 @@ DEPLOY = Path(__file__).parents[1] / "deploy"
 ROOT = DEPLOY.parent
 NAME = "contacts.example.org"
 SECRET = "a secret of thirty-two characters"
+BIG = "This is too large: a file may have 32 MB, anything else 1 MB. Choose a smaller one, and send it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def test_what_a_stranger_says_about_where_it_comes_from_is_not_believed(front: F
 
 @pytest.mark.parametrize(
     ("path", "size", "whose"),
-    [("/contacts", 1_500_000, "<h1>"), ("/contacts", 3_000_000, "nginx"), ("/import", 35_000_000, "nginx")],
+    [("/contacts", 1_500_000, "<h1>"), ("/contacts", 3_000_000, BIG), ("/import", 35_000_000, BIG)],
     ids=["a form, by the app", "a form, by nginx", "a file, by nginx"],
 )
 def test_what_is_too_large_is_refused(front: Front, tmp_path: Path, path: str, size: int, whose: str) -> None:
@@ -192,6 +194,69 @@ def test_what_is_too_large_is_refused(front: Front, tmp_path: Path, path: str, s
 
     assert answer.endswith("413")
     assert whose in answer
+
+
+def test_what_nginx_answers_itself_is_a_sentence_with_the_headers_of_every_answer(
+    front: Front, tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(b"a" * 3_000_000)
+    large = front.curl("/contacts", "--data-binary", f"@{tmp_path / 'large'}", "-i")
+    heads = front.curl("/contacts", "--http1.1", *(["-H", f"X-A: {'a' * 8_000}"] * 5), "-i")
+    hidden = front.curl("/metrics", "-i")
+
+    for answer, status, says in (
+        (large, "413", BIG),
+        (heads, "431", "Delete the cookies of this site"),
+        (hidden, "404", "There is nothing at this address."),
+    ):
+        assert answer.split()[1] == status
+        assert says in answer
+        assert _lacking(answer) == []
+
+
+def test_too_much_at_once_is_refused_with_when_to_try_again(front: Front) -> None:
+    url = f"https://{NAME}:{front.port}/hello?[1-200]"
+
+    answers = front.curl("/hello", "-i", "--parallel", url)
+
+    refused = [answer for answer in answers.split("HTTP/2 ") if answer.startswith("429")]
+    assert refused != []
+    assert _lacking(refused[0]) == []
+    assert "retry-after: 5" in refused[0]
+    assert "That was too much at once. Wait a few seconds, then try again." in answers
+
+
+def test_while_the_app_is_away_people_are_told_so(
+    tmp_path: Path,
+) -> None:
+    with (
+        running_server(tmp_path, CONTACTS_SOCKET=str(tmp_path / "app.sock")) as app,
+        _nginx(tmp_path, app) as front,
+    ):
+        app.stop()
+
+        answer = front.curl("/contacts", "-i")
+
+    assert answer.startswith("HTTP/2 502 ")
+    assert "Contacts is being restarted." in answer
+    assert "retry-after: 5" in answer
+    assert _lacking(answer) == []
+
+
+def test_the_apps_own_errors_pass_as_they_are(front: Front) -> None:
+    missing = front.curl("/contacts/987654", "-w", "%{http_code}")
+
+    assert missing.endswith("404")
+    assert "<h1>" in missing
+
+
+def _lacking(answer: str) -> list[str]:
+    """The headers that every answer has, and this one has not."""
+    head = answer.replace("\r\n", "\n").lower()
+    # The one that is left out is about what scripts may use, and a line of text has none.
+    expected = {name: value for name, value in HEADERS.items() if name != "Permissions-Policy"}
+    expected |= {"Strict-Transport-Security": STRICT_TRANSPORT_SECURITY, "Cache-Control": "no-store"}
+    return [name for name, value in expected.items() if f"\n{name}: {value}\n".lower() not in head]
 
 
 def test_a_head_in_several_packets_is_answered(front: Front) -> None:
