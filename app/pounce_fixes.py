@@ -1,4 +1,4 @@
-"""The mended faults of Pounce, and its bounds for what clients send.
+"""The mended faults of Pounce; its bounds for what clients send are in app.bounds.
 
 Pounce 0.9.2 has faults that a browser or an ordinary network meets within minutes. Each
 is mended here, for that version only, so that the app is right without a proxy in front;
@@ -12,44 +12,39 @@ import functools
 import logging
 import mmap
 import threading
+from contextvars import ContextVar
 from itertools import chain
-from time import monotonic
 from typing import Any, Final
 
+import h2.frame_buffer
 import h11
 import pounce
 import pounce._h2_handler
 import pounce._output
 import pounce._request_pipeline
 import pounce.logging
+import pounce.protocols.h2
 import pounce.server
 import pounce.worker
 from h2.exceptions import ProtocolError
 from pounce import ASGIApp, Receive, Scope, Send, ServerConfig
-from pounce._errors import ParseError, RequestTimeoutError
+from pounce._errors import RequestTimeoutError
 from pounce._request_pipeline import log_request
 from pounce._timeouts import drain_with_timeout
 from pounce.asgi import bridge
-from pounce.protocols._base import RequestReceived
+from pounce.asgi.h2_bridge import create_h2_receive
 from pounce.protocols.h1 import H1Protocol
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
+from app.bounds import REFUSALS, BoundedHTTP1, BoundedHTTP2, Piece
 from app.listening import listen
 from app.mending import put, refuse_other_version
 from app.web.draining import draining
-from app.web.headers import refuse, security_headers
+from app.web.headers import refusal, security_headers
 from app.web.logs import Lines, number_of
 
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
-
-# Of the head of a request: what browsers send is far below.
-MAX_HEAD: Final = 16_384  # bytes, names and values of headers and the target
-MAX_HEADERS: Final = 100
-# Of a client that sends, so that a drip does not hold a connection for ever.
-HEAD_TIME: Final = 10.0  # seconds from the first byte of a head to its last
-BODY_TIME: Final = 20.0  # seconds a body may take however slow, and then one more for each
-BODY_RATE: Final = 500  # bytes
 
 GOODBYE: Final = 1.0  # seconds that an idle client has to answer the end of its TLS connection
 
@@ -156,84 +151,40 @@ def _tell_of_bodies_cut_short() -> None:
     put(Worker, "_run_with_body_reader", patched)
 
 
-class _Bounded(H1Protocol):
-    """Pounce's parser, with bounds to the size of a head and to the time that sending takes.
-
-    A drip of bytes comes in many reads, so it is enough to look at the clock at each.
-    """
-
-    __slots__ = ("_begun", "_got")
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._begun = 0.0  # when the first byte came of the head, or of the body, that is under way
-        self._got = 0  # bytes of the body
-
-    def receive_data(self, data: bytes) -> list[Any]:
-        """Parse; ParseError, whose code says why, for what is malformed or out of bounds."""
-        in_body = self.their_state is h11.SEND_BODY
-        events = self._parse(data)
-        heads = [event for event in events if isinstance(event, RequestReceived)]
-        for head in heads:
-            _check_head(head)
-        now = monotonic()
-        if heads or not self._begun:
-            self._begun, self._got = now, 0
-        self._got += len(data)
-        if self.their_state in (h11.IDLE, h11.SEND_BODY):
-            patience = BODY_TIME + self._got / BODY_RATE if in_body else HEAD_TIME
-            if now - self._begun > patience:
-                raise ParseError("too slow", code="SLOW")
-        else:
-            self._begun = 0.0
-        return events
-
-    def _parse(self, data: bytes) -> list[Any]:
-        try:
-            return super().receive_data(data)
-        except ParseError as error:
-            hint = getattr(error.__cause__, "error_status_hint", 400)
-            raise ParseError(str(error), code="LARGE" if hint == 431 else error.code) from error
-
-
-def _check_head(head: RequestReceived) -> None:
-    size = len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
-    headers = dict(head.headers)
-    if size > MAX_HEAD or len(head.headers) > MAX_HEADERS:
-        raise ParseError("too large", code="LARGE")
-    if not head.http_version.startswith("1."):
-        raise ParseError("another version", code="VERSION")
-    if head.method == b"CONNECT":  # h11 would wait for a tunnel, and Pounce for a request
-        raise ParseError("no proxy", code="METHOD")
-    length, coding = int(headers.get(b"content-length", 0)), headers.get(b"transfer-encoding")
-    if b"content-length" in headers and coding:
-        # RFC 9112, 6.1: whoever stands in front may have taken the other one, and see another request.
-        raise ParseError("two lengths", code="POUNCE_PARSE_H11_REJECTED")
-    if head.method in (b"GET", b"HEAD") and (length or coding):
-        # Nobody would read it: Pounce keeps it in memory for as long as the answer takes, an event stream.
-        raise ParseError("a body", code="BODY")
-
-
 def _bound_requests() -> None:
     """The limits for heads have no effect on async workers, and those for time begin anew at each read.
 
     So a head of 64 KB passes if it comes in one read, and a byte every few seconds holds a
-    connection for ever.
+    connection for ever. Over HTTP/2 there are none, and bodies are kept in memory however fast they come.
     """
-    put(pounce.worker, "_create_h1_protocol", _Bounded)
+    put(pounce.worker, "_create_h1_protocol", BoundedHTTP1)
+    put(pounce.protocols.h2, "H2Connection", lambda: BoundedHTTP2(_writer.get()))
+    put(h2.frame_buffer, "CONTINUATION_BACKLOG", 4)  # frames of 16 KB that a head may go on in; was 64
+
+    def patched(queue: asyncio.Queue[dict[str, Any]], *, timeout: float | None = None) -> Receive:
+        receive = create_h2_receive(queue, timeout=timeout)
+        whole = False
+
+        async def bounded() -> dict[str, Any]:
+            nonlocal whole
+            if whole:  # there is nothing more to come: this task is cancelled when its client goes
+                await asyncio.get_running_loop().create_future()
+            try:
+                message = await receive()
+            except RequestTimeoutError:
+                return {"type": "http.disconnect"}  # as over HTTP/1.1
+            if isinstance(message["body"], Piece):
+                message["body"].take()
+            whole = not message["more_body"]
+            return message
+
+        return bounded
+
+    put(pounce._h2_handler, "create_h2_receive", patched)
 
 
-# What the codes of refusals say to people.
-REFUSALS: Final = {
-    "LARGE": (431, f"The headers are larger than {MAX_HEAD // 1024} KB, or more than {MAX_HEADERS}."),
-    "SLOW": (408, "The request took too long to arrive."),
-    "VERSION": (400, "Use HTTP/1.1."),
-    "BODY": (400, "A request that only reads has no body."),
-    "METHOD": (405, "This is no proxy."),
-    "POUNCE_PARSE_H11_REJECTED": (400, "The request is malformed."),
-    "POUNCE_LIMIT_REQUEST_TOO_LARGE": (413, "The request is too large."),
-    "POUNCE_TIMEOUT_REQUEST_BODY": (408, "The request took too long to arrive."),
-}
+# Of the HTTP/2 connection whose task this is.
+_writer: ContextVar[asyncio.StreamWriter] = ContextVar("writer")
 
 
 def _word_refusals() -> None:
@@ -247,16 +198,11 @@ def _word_refusals() -> None:
         status, message = REFUSALS.get(code or "", (status, message))
         secure = writer.get_extra_info("ssl_object") is not None
 
-        async def send(part: dict[str, Any]) -> None:
-            if part["type"] == "http.response.start":
-                headers = [*part["headers"], *(https if secure else http)]
-                writer.write(proto.send_response(status, headers))
-            else:
-                writer.write(proto.send_body(part["body"]))
-                await drain_with_timeout(writer, self._config.write_timeout)
-
+        headers, body = refusal(status, message)
         with contextlib.suppress(OSError, h11.LocalProtocolError, RequestTimeoutError):
-            await refuse(send, status, message)
+            writer.write(proto.send_response(status, [*headers, *(https if secure else http)]))
+            writer.write(proto.send_body(body))
+            await drain_with_timeout(writer, self._config.write_timeout)
 
     put(Worker, "_send_error", patched)
 
@@ -384,6 +330,7 @@ def _know_idle_http2_connections() -> None:
         del _here.idle[writer]
         tasks: set[asyncio.Task[None] | None] = set()
         _here.http2[reader] = (writer, tasks)
+        _writer.set(writer)
         try:
             await handle(noted, config, logger, reader, writer, *args, **kwargs)
         except ProtocolError as error:

@@ -14,9 +14,10 @@ from pounce import ASGIApp, PounceError, Receive, Scope, Send, ServerConfig
 from pounce.display import DisplayConfig
 from pounce.server import Server
 
+from app.bounds import HEAD_TIME
 from app.listening import answering, free_address
 from app.mending import put
-from app.pounce_fixes import HEAD_TIME, apply_fixes, close_idle_connections
+from app.pounce_fixes import apply_fixes, close_idle_connections
 from app.settings import BadSetting, Settings, refuse_unsafe
 from app.store import shown
 from app.web.draining import draining

@@ -26,7 +26,7 @@ from chirp.http.response import StreamingResponse
 from chirp.server.sender import send_streaming_response
 from pounce import Receive, Scope, Send
 
-from app import server
+from app import bounds, server
 from app.contacts.contact import Contact
 from app.contacts.listing import ListQuery
 from app.main import create_app, open_with_samples
@@ -264,11 +264,8 @@ def noted(settings: Settings) -> ASGI:
 def impatient(settings: Settings) -> ASGI:
     """The real app; the server's patience with slow clients is a second."""
     unhurried = server.server_config
-    vars(server).update(
-        HEAD_TIME=1.0,
-        BODY_TIME=1.0,
-        server_config=lambda settings: replace(unhurried(settings), header_timeout=1.0),
-    )
+    vars(bounds).update(HEAD_TIME=1.0, BODY_TIME=1.0)
+    vars(server).update(server_config=lambda settings: replace(unhurried(settings), header_timeout=1.0))
     return create_app(settings)
 
 

@@ -21,8 +21,8 @@ import pytest
 from chirp import App
 
 from app import routes
+from app.bounds import MAX_HEAD, MAX_HEADERS
 from app.main import BODY_LIMIT
-from app.pounce_fixes import MAX_HEAD, MAX_HEADERS
 from app.server import MAX_BODY
 from app.web.headers import HEADERS
 from tests.server_process import START, Connection, RunningServer, running_server

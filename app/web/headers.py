@@ -97,15 +97,25 @@ def check_host(app: App, settings: Settings) -> App:
 
 async def refuse(send: Send, status: int, message: str) -> None:
     """Answer with a line of text and close the connection."""
+    headers, body = refusal(status, message)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def refusal(
+    status: int, message: str, content_type: bytes = b"text/plain; charset=utf-8"
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers of such an answer, without the security headers, and its body."""
     body = message.encode()
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if status in (429, 503):
+        headers.append((b"retry-after", b"5"))  # seconds
+    return headers, body
 
 
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[^\[\]:]+)(?::\d*)?", re.IGNORECASE)
