@@ -28,11 +28,12 @@ import pounce.server
 import pounce.worker
 from h2.exceptions import ProtocolError
 from pounce import ASGIApp, Receive, Scope, Send, ServerConfig
-from pounce._errors import RequestTimeoutError
+from pounce._errors import ParseError, RequestTimeoutError
 from pounce._request_pipeline import log_request
 from pounce._timeouts import drain_with_timeout
 from pounce.asgi import bridge
 from pounce.asgi.h2_bridge import create_h2_receive
+from pounce.protocols._base import RequestReceived
 from pounce.protocols.h1 import H1Protocol
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
@@ -43,6 +44,7 @@ from app.mending import put, refuse_other_version
 from app.web.draining import draining
 from app.web.headers import refusal, security_headers
 from app.web.logs import Lines, number_of
+from app.web.probes import status_of
 
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 
@@ -62,6 +64,7 @@ def apply_fixes() -> None:
     _bound_requests()
     _word_refusals()
     _write_security_headers_as_they_are()
+    _word_turning_away()
     _listen_per_worker()
     _know_idle_connections()
     _know_idle_http2_connections()
@@ -189,20 +192,13 @@ _writer: ContextVar[asyncio.StreamWriter] = ContextVar("writer")
 
 def _word_refusals() -> None:
     """What Pounce refuses itself has no security headers, says 400 to everything, and how it is parsed."""
-    http, https = security_headers()
 
     async def patched(
         self: Worker, writer: asyncio.StreamWriter, proto: H1Protocol, status: int, message: str,
         *, code: str | None = None, hint: str | None = None,
     ) -> None:  # fmt: skip
         status, message = REFUSALS.get(code or "", (status, message))
-        secure = writer.get_extra_info("ssl_object") is not None
-
-        headers, body = refusal(status, message)
-        with contextlib.suppress(OSError, h11.LocalProtocolError, RequestTimeoutError):
-            writer.write(proto.send_response(status, [*headers, *(https if secure else http)]))
-            writer.write(proto.send_body(body))
-            await drain_with_timeout(writer, self._config.write_timeout)
+        await _answer(self, writer, proto, status, *refusal(status, message))
 
     put(Worker, "_send_error", patched)
 
@@ -228,6 +224,67 @@ def _write_security_headers_as_they_are() -> None:
 
     put(H1Protocol, "send_response", written)
     put(bridge, "_sanitize_headers", sanitized)
+
+
+async def _answer(
+    worker: Worker,
+    writer: asyncio.StreamWriter,
+    parser: H1Protocol,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+) -> None:
+    """Send an answer that is not the app's, and the security headers with it."""
+    http, https = security_headers()
+    headers = [*headers, *(https if writer.get_extra_info("ssl_object") else http)]
+    with contextlib.suppress(OSError, h11.LocalProtocolError, RequestTimeoutError):
+        writer.write(parser.send_response(status, headers))
+        writer.write(parser.send_body(body))
+        await drain_with_timeout(writer, worker._config.write_timeout)
+
+
+STOPPING: Final = "The server is about to stop. Try again in a moment."
+FULL: Final = "Too many people are connected. Try again in a few seconds."
+
+
+def _word_turning_away() -> None:
+    """The same is true of what it says to connections that it does not take: 503, to /ready as well."""
+    handle_connection = Worker._handle_connection
+
+    async def patched(self: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stopping = draining().is_set() or self._draining
+        if stopping or self._active_connection_count() >= self._max_connections > 0:
+            await _turn_away(self, reader, writer, STOPPING if stopping else FULL)
+            _close_soon(writer)
+        else:
+            await handle_connection(self, reader, writer)
+
+    put(Worker, "_handle_connection", patched)
+
+
+async def _turn_away(
+    worker: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: str
+) -> None:
+    """Read a request, or as much as comes of it in a moment, and answer 503."""
+    tls = writer.get_extra_info("ssl_object")
+    if tls and tls.selected_alpn_protocol() == "h2":
+        # HTTP/2 has a word for it: nothing has been done, so the client may ask elsewhere, or again.
+        frames = BoundedHTTP2(writer)
+        frames.initiate_connection()
+        frames.close_connection()
+        writer.write(frames.data_to_send())
+        return
+    parser, target = BoundedHTTP1(), b""
+    with contextlib.suppress(TimeoutError, OSError, ParseError):
+        async with asyncio.timeout(GOODBYE):
+            # All of it: who closes on what is not read may cut the answer as well.
+            while parser.their_state in (h11.IDLE, h11.SEND_BODY) and (data := await reader.read(65_536)):
+                events = parser.receive_data(data)
+                target = next((each.target for each in events if isinstance(each, RequestReceived)), target)
+    if message is STOPPING and target.partition(b"?")[0] == b"/ready":
+        await _answer(worker, writer, parser, 503, *refusal(503, status_of("draining"), b"application/json"))
+    else:
+        await _answer(worker, writer, parser, 503, *refusal(503, message))
 
 
 def _listen_per_worker() -> None:
@@ -263,8 +320,6 @@ def _know_idle_connections() -> None:
 
     async def connection(self: Worker, reader: Any, writer: asyncio.StreamWriter) -> None:
         _here.idle[writer] = reader
-        if draining().is_set() and not self._draining:
-            writer.close()  # accepted in the last moment; if the worker knows, it answers 503 itself
         try:
             await handle_connection(self, reader, writer)
         finally:
@@ -302,8 +357,12 @@ async def close_idle_connections() -> None:
             _end_http2(reader)
             ended.append(writer)
     for writer in ended:
-        # A TLS connection waits for the other side's goodbye, which a client that is out of reach owes.
-        asyncio.get_running_loop().call_later(GOODBYE, writer.transport.abort)
+        _close_soon(writer)
+
+
+def _close_soon(writer: asyncio.StreamWriter) -> None:
+    # A TLS connection waits for the other side's goodbye, which a client that is out of reach owes.
+    asyncio.get_running_loop().call_later(GOODBYE, writer.transport.abort)
 
 
 def _know_idle_http2_connections() -> None:

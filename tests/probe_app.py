@@ -5,7 +5,8 @@ use for. `python -m tests.probe_app store` is the real one with a store that say
 on which worker it is opened and closed; `python -m tests.probe_app leaky` is it with a store
 whose mistakes say what it holds. `python -m tests.probe_app broken` has a worker hook that fails.
 `python -m tests.probe_app impatient` is the real one, which waits for its clients a second where
-it would wait for ten or twenty.
+it would wait for ten or twenty; `python -m tests.probe_app crowded` is the small one,
+with room for one connection to each of two workers.
 """
 
 import asyncio
@@ -269,6 +270,13 @@ def impatient(settings: Settings) -> ASGI:
     return create_app(settings)
 
 
+def crowded(settings: Settings) -> ASGI:
+    """The small app; each of two workers has room for one connection."""
+    roomy = server.server_config
+    vars(server).update(server_config=lambda settings: replace(roomy(settings), max_connections=2))
+    return routes()
+
+
 def main() -> None:
     settings = Settings.from_env()
     match sys.argv[1:]:
@@ -282,6 +290,8 @@ def main() -> None:
             server.run(broken(), settings)
         case ["impatient"]:
             server.run(impatient(settings), settings)
+        case ["crowded"]:
+            server.run(crowded(settings), settings)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,18 @@ from app.main import BODY_LIMIT
 from app.pounce_fixes import apply_fixes
 from app.settings import Settings
 from app.web import transfer
-from app.web.headers import security_headers
+from app.web.headers import HEADERS, security_headers
 from tests.server_process import Connection, RunningServer, run_to_end, running_server
 
 PROBE = ("tests.probe_app", "routes")
 NOTED_STORE = ("tests.probe_app", "store")
 BROKEN = ("tests.probe_app", "broken")
+CROWDED = ("tests.probe_app", "crowded")
+LIKE_ANY_OTHER = {name.lower(): value for name, value in HEADERS.items()} | {
+    "cache-control": "no-store",
+    "connection": "close",
+    "retry-after": "5",
+}
 
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="looks into /proc, or needs Linux's SO_REUSEPORT"
@@ -356,6 +362,54 @@ def test_a_dashboard_that_is_slow_on_purpose_is_finished_at_sigterm(tmp_path: Pa
         assert "Recent activity" in shell
         assert "Added 12 sample contacts" in connection.read_until("</html>")
         assert running.process.returncode == 0
+
+
+def test_who_comes_after_sigterm_is_told_so_in_an_answer_like_any_other(tmp_path: Path) -> None:
+    with running_server(tmp_path, module=PROBE) as running, ExitStack() as stack:
+        unfinished = _one_for_each_worker(running, stack)
+        for connection in unfinished:
+            connection.send("POST /size HTTP/1.1\nHost: localhost\n")
+            connection.send("Expect: 100-continue\nContent-Length: 5\n\n")
+            connection.read_until("100 ")
+        running.process.send_signal(signal.SIGTERM)
+        for number in range(2):
+            running.wait_for(f"Worker {number} draining")
+        told, ready = running.get("/worker"), running.get("/ready?late")
+        with running.connect() as upload:
+            upload.send("POST /size HTTP/1.1\nHost: localhost\nContent-Length: 200000\n\n" + "a" * 200_000)
+            refused = upload.answer()
+        for connection in unfinished:
+            connection.send("abcde")
+
+        assert [connection.answer().text for connection in unfinished] == ["5", "5"]
+        assert (told.status, told.text) == (503, "The server is about to stop. Try again in a moment.")
+        assert (ready.status, ready.text) == (503, '{"status": "draining"}')
+        assert ready.headers["content-type"] == "application/json"
+        assert refused.status == 503
+        for answer in (told, ready, refused):
+            assert answer.headers.items() >= LIKE_ANY_OTHER.items()
+
+
+def test_who_is_one_too_many_is_told_so_in_an_answer_like_any_other(tmp_path: Path) -> None:
+    with running_server(tmp_path, module=CROWDED) as running, ExitStack() as stack:
+        _one_for_each_worker(running, stack)
+        told = running.get("/worker")
+
+        assert (told.status, told.text) == (503, "Too many people are connected. Try again in a few seconds.")
+        assert told.headers.items() >= LIKE_ANY_OTHER.items()
+
+
+def _one_for_each_worker(server: RunningServer, stack: ExitStack) -> list[Connection]:
+    """A connection to each of two workers."""
+    found: dict[str, Connection] = {}
+    while len(found) < 2:
+        connection = server.connect()
+        answer = connection.get("/worker")
+        if answer.status == 200 and answer.text not in found:
+            found[answer.text] = stack.enter_context(connection)
+        else:
+            connection.__exit__(None, None, None)
+    return list(found.values())
 
 
 def test_ctrl_c_ends_it_as_well(tmp_path: Path) -> None:

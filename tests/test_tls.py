@@ -5,11 +5,12 @@ it mends for HTTP/1.1, as far as the fault is there, too.
 """
 
 import json
+import signal
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,11 +18,11 @@ from typing import IO
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import PingAckReceived
+from h2.events import ConnectionTerminated, Event, PingAckReceived
 
 from scripts.provide_programs import provide
 from tests.certificates import make_certificate
-from tests.server_process import RunningServer, running_server
+from tests.server_process import Connection, RunningServer, running_server
 
 HEAD = "HTTP/%{http_version} %{http_code}"  # what curl is to say last
 
@@ -182,6 +183,35 @@ def test_at_sigterm_answers_are_finished_and_streams_end_politely(
         assert site.server.process.returncode == 0
 
 
+def test_who_comes_after_sigterm_over_http_2_is_told_to_ask_elsewhere(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    with secure_site(tmp_path, certificate) as site, ExitStack() as stack:
+        # Something to finish, which keeps each of the two workers from its end.
+        unfinished = [stack.enter_context(_unfinished(site)) for _ in range(16)]
+        site.server.process.send_signal(signal.SIGTERM)
+        for number in range(2):
+            site.server.wait_for(f"Worker {number} draining")
+
+        events = stack.enter_context(_idle_http2_connection(site))
+        goodbye = [event for event in events if isinstance(event, ConnectionTerminated)]
+
+        assert [(event.error_code, event.last_stream_id) for event in goodbye] == [(0, 0)]
+        for connection in unfinished:
+            connection.send("x")
+            assert connection.answer().status == 415
+
+
+@contextmanager
+def _unfinished(site: Site) -> Iterator[Connection]:
+    """A request that lacks its last byte, on HTTP/1.1."""
+    with site.server.connect() as connection:
+        connection.send("POST /contacts HTTP/1.1\nHost: localhost\nExpect: 100-continue\n")
+        connection.send("Content-Type: text/plain\nContent-Length: 1\n\n")
+        connection.read_until("100 ")
+        yield connection
+
+
 def test_an_idle_connection_whose_client_says_nothing_does_not_delay_the_end(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
@@ -190,7 +220,8 @@ def test_an_idle_connection_whose_client_says_nothing_does_not_delay_the_end(
 
 
 @contextmanager
-def _idle_http2_connection(site: Site) -> Iterator[None]:
+def _idle_http2_connection(site: Site) -> Iterator[list[Event]]:
+    """A connection that has asked nothing; what the server says first."""
     context = ssl.create_default_context(cafile=site.certificate)
     context.set_alpn_protocols(["h2"])
     with (
@@ -200,8 +231,8 @@ def _idle_http2_connection(site: Site) -> Iterator[None]:
         connection = H2Connection()
         connection.initiate_connection()
         secure.sendall(connection.data_to_send())
-        assert secure.recv(65_536)  # its settings: it has taken the connection for HTTP/2
-        yield
+        # Its settings: it has taken the connection for HTTP/2.
+        yield connection.receive_data(secure.recv(65_536))
 
 
 def _read_until(stream: IO[bytes] | None, text: bytes) -> bytes:

@@ -83,6 +83,12 @@ class Readiness:
 async def ready(readiness: Readiness) -> Response:
     """GET /ready: 200 and {"status": "ready"}, or 503 and what is in the way."""
     problem = await readiness.problem()
-    body = json.dumps({"status": problem or "ready"})
-    response = Response(body, status=503 if problem else 200, content_type="application/json")
+    response = Response(
+        status_of(problem or "ready"), status=503 if problem else 200, content_type="application/json"
+    )
     return response.with_header("Cache-Control", "no-store")
+
+
+def status_of(word: str) -> str:
+    """The body of an answer about readiness, as JSON."""
+    return json.dumps({"status": word})
