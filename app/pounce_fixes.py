@@ -44,6 +44,7 @@ from app.mending import put, refuse_other_version
 from app.web.draining import draining
 from app.web.headers import refusal, security_headers
 from app.web.logs import Lines, number_of
+from app.web.metrics import LEFT
 from app.web.probes import status_of
 
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
@@ -69,7 +70,7 @@ def apply_fixes() -> None:
     _know_idle_connections()
     _know_idle_http2_connections()
     _tell_processes_to_stop()
-    _log_paths_only()
+    _log_what_happened()
     _log_no_values()
     _number_requests()
 
@@ -337,6 +338,7 @@ def _know_idle_connections() -> None:
         _here.idle.pop(writer, None)
         if writer.is_closing():
             return  # to do what can be answered no more is worse than not to: the client will ask again
+        _reader.set(reader)
         await handle_request(self, head, proto, reader, writer, *args, **kwargs)
         _here.idle[writer] = reader
         if draining().is_set() and not reader._buffer:  # else the client has sent its next request already
@@ -439,14 +441,26 @@ def _tell_processes_to_stop() -> None:
     put(Supervisor, "__init__", patched)
 
 
-def _log_paths_only() -> None:
-    """The access log holds whole URLs, and with them the names and addresses people search for."""
+def _log_what_happened() -> None:
+    """The access log holds whole URLs, and with them the names and addresses people search for.
 
-    def patched(config: ServerConfig, method: str, target: str, *args: Any, **kwargs: Any) -> None:
-        log_request(config, method, target.partition("?")[0], *args, **kwargs)
+    And a client that leaves before its answer is logged as a failure of ours, 500.
+    """
+
+    def patched(
+        config: ServerConfig, method: str, target: str, status: int, sent: int, *args: Any, **kwargs: Any
+    ) -> None:
+        reader = _reader.get()
+        if status == 500 and not sent and reader and (reader.at_eof() or reader.exception()):
+            status = LEFT
+        log_request(config, method, target.partition("?")[0], status, sent, *args, **kwargs)
 
     put(pounce.worker, "log_request", patched)
     put(pounce._h2_handler, "log_request", patched)
+
+
+# Of the HTTP/1.1 connection whose task this is.
+_reader: ContextVar[asyncio.StreamReader | None] = ContextVar("reader", default=None)
 
 
 def _log_no_values() -> None:

@@ -550,6 +550,15 @@ def test_each_request_is_one_json_line_in_the_log_without_its_query(site: Runnin
     assert "grace" not in site.log()
 
 
+def test_a_client_that_leaves_before_its_answer_is_no_failure_in_the_log(probe: RunningServer) -> None:
+    with probe.connect() as connection:
+        connection.request("/until-draining?left")
+        probe.wait_for("in flight")
+
+    line = json.loads(probe.wait_for('.*"/until-draining".*'))
+    assert (line["status"], line["level"]) == (499, "info")
+
+
 def test_on_a_terminal_the_log_is_text(tmp_path: Path) -> None:
     with running_server(tmp_path, module=PROBE, on_terminal=True) as running:
         running.get("/worker?name=grace")
