@@ -74,7 +74,8 @@ def _faults(log: str) -> list[str]:
         for line in log.splitlines()
         if "Traceback" in line
         or (line.startswith("{") and json.loads(line).get("level") in ("error", "critical"))
-        or (line.startswith("{") and json.loads(line).get("status", 0) >= 500)
+        # /ready is 503 while the server starts, as it should be.
+        or (line.startswith("{") and json.loads(line).get("status", 0) >= 500 and '"/ready"' not in line)
     ]
 
 
