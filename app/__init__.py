@@ -9,6 +9,7 @@ The rooms of the house, each importing only from those above it:
     web/        what a request does: one module per feature, one function per route
     routes      the URL table
     main        create_app(settings): joins the parts
+    bounds      what clients may send, over HTTP/1.1 and HTTP/2
     listening   the address, and who answers there before the app can
     pounce_fixes    the mended faults of Pounce, and its bounds for what clients send
     server      how Pounce runs the app

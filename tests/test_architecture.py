@@ -19,6 +19,7 @@ ROOMS = [
     "web",
     "routes",
     "main",
+    "bounds",
     "listening",
     "pounce_fixes",
     "server",
