@@ -66,7 +66,9 @@ if sys.platform != "win32":
 
 _TAG_SETS = 4_096  # sets of tags that are remembered as they stand in rows
 _SHORT = 0.01  # seconds that no write need be careful about
-_CACHE = 16_000  # kB of pages that a connection keeps: searches and imports go to and fro in a large file
+# kB of pages that a connection keeps: those of a worker and of an import go to and fro in a large file,
+# of the others there may be many.
+_CACHE, _SMALL_CACHE = 16_000, 4_000
 _CANDIDATES_LIMIT = 4_000  # ids from the search index that are worth having along another index
 _DENSE = 25  # measured: a contact passed by takes half the time of one looked up, and a page has 50
 
@@ -376,8 +378,8 @@ class SQLiteStore(SQLStore):
         self.count()
 
     def open_worker(self) -> None:
-        with self._read():
-            pass
+        with self._read() as conn:
+            conn.execute(f"PRAGMA cache_size = -{_CACHE}")
 
     def close_worker(self) -> None:
         self._connections.close_mine()
@@ -414,6 +416,7 @@ class SQLiteStore(SQLStore):
                 return
             with self._read() as conn:
                 _value(conn, _TOTAL)  # from the first read on, the log exists
+                conn.execute(f"PRAGMA cache_size = -{_CACHE}")
                 handle = os.open(f"{self._path}-wal", os.O_RDONLY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -455,7 +458,7 @@ class SQLiteStore(SQLStore):
             conn.execute("PRAGMA synchronous = FULL")  # or a power cut could take back what was acknowledged
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA trusted_schema = OFF")
-            conn.execute(f"PRAGMA cache_size = -{_CACHE}")
+            conn.execute(f"PRAGMA cache_size = -{_SMALL_CACHE}")
             conn.execute("PRAGMA wal_autocheckpoint = 10000")  # pages; see _checkpoint
             conn.execute("PRAGMA journal_size_limit = 64000000")  # or the log keeps a large import's size
         except sqlite3.Error:
