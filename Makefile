@@ -8,6 +8,9 @@ help: ## list the targets
 setup: ## bring uv, Python 3.14t and the locked packages into this folder
 	@scripts/setup
 
+install: ## the same for a server, without what develops and tests
+	@scripts/setup "" "" app
+
 run: setup ## serve the app on http://127.0.0.1:8000 (settings: environment variables, CONTACTS_...)
 	@$(python) -m app serve
 
@@ -73,4 +76,4 @@ clean: ## remove what set-up and the tools made; the database stays
 	rm -rf .venv* .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup run twins test unit e2e conformance claims bench durability soak scale check format gil audit lock clean
+.PHONY: help setup install run twins test unit e2e conformance claims bench durability soak scale check format gil audit lock clean

@@ -15,6 +15,7 @@ from pounce.display import DisplayConfig
 from pounce.server import Server
 
 from app.bounds import HEAD_TIME
+from app.contacts.interchange import FILE_LIMIT
 from app.listening import answering, free_address
 from app.mending import put
 from app.pounce_fixes import apply_fixes, close_idle_connections
@@ -198,6 +199,8 @@ def _tell(settings: Settings) -> None:
 
 def summary(settings: Settings) -> str:
     """One line for the start of the log."""
+    from app.main import BODY_LIMIT
+
     kind = ("process", "processes") if runs_in_processes(settings) else ("thread", "threads")
     config = server_config(settings)
     return "; ".join(
@@ -210,7 +213,8 @@ def summary(settings: Settings) -> str:
             f"TLS {'by Pounce' if settings.tls_cert else 'none'}, "
             f"hosts {' '.join(settings.hosts) or 'of this machine'}, "
             f"proxies {' '.join(settings.proxies) or 'none'}",
-            f"limits: body {MAX_BODY:,} bytes, {config.max_connections:,} connections, "
+            f"limits: form {BODY_LIMIT:,} bytes, file {FILE_LIMIT:,} bytes, "
+            f"{config.max_connections:,} connections, "
             f"head {HEAD_TIME:g} s, read {config.request_timeout:g} s, idle {config.header_timeout:g} s, "
             f"write {config.write_timeout:g} s, stop {config.shutdown_timeout:g} s",
         )

@@ -219,6 +219,15 @@ def test_a_backup_is_a_whole_database_while_the_original_is_in_use(shell: Shell)
         assert str(store.batches()[0]) == "Added Ada Lovelace"
 
 
+def test_a_backup_into_a_folder_that_is_not_there_says_so(shell: Shell) -> None:
+    shell("sample", "3")
+
+    refused = shell("backup", shell.folder / "nowhere" / "copy.db")
+
+    assert refused.exit_code == 1
+    assert "nowhere does not exist. Make it first." in refused.stderr
+
+
 def test_a_backup_replaces_no_file_unasked(shell: Shell) -> None:
     shell("sample", "3")
     target = shell.write("backup.db", "precious")

@@ -191,8 +191,8 @@ def test_the_start_says_how_it_runs_and_nothing_secret() -> None:
     assert "Contacts at unix:contacts.sock, store postgresql://..., 2 worker" in said
     assert "production, sign-in none, TLS none, hosts contacts.example.org, proxies unix" in said
     assert (
-        "limits: body 67,108,864 bytes, 4,000 connections, head 10 s, read 15 s, idle 8 s, "
-        "write 15 s, stop 8 s" in said
+        "limits: form 1,048,576 bytes, file 33,554,432 bytes, 4,000 connections, "
+        "head 10 s, read 15 s, idle 8 s, write 15 s, stop 8 s" in said
     )
     assert "hidden" not in said
     assert SECRET not in said

@@ -18,6 +18,8 @@ def back_up(url: str, target: Path) -> int:
     source = _file_of(url)
     if not source.is_file():
         raise CannotOpen(f"There is no database file at {shown(url)}. Name one in CONTACTS_STORE.")
+    if not target.parent.is_dir():
+        raise CannotOpen(f"The folder {target.parent} does not exist. Make it first.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         contacts = _copy(source, draft)
