@@ -33,6 +33,8 @@ from app.contacts.listing import ListQuery
 from app.main import create_app, open_with_samples
 from app.settings import Settings
 from app.store import ContactStore
+from app.store.sqlite import SQLiteStore
+from app.web import threads
 from app.web.downloads import Download
 from app.web.draining import draining, rest
 from app.web.headers import App as ASGI
@@ -270,6 +272,12 @@ def impatient(settings: Settings) -> ASGI:
     return create_app(settings)
 
 
+def unhurried(settings: Settings) -> ASGI:
+    """The real app; a write waits a minute for others."""
+    vars(threads).update(PATIENCE=60.0)
+    return create_app(settings, SQLiteStore(Path(settings.store.removeprefix("sqlite:///")), busy_timeout=60))
+
+
 def crowded(settings: Settings) -> ASGI:
     """The small app; each of two workers has room for one connection."""
     roomy = server.server_config
@@ -290,6 +298,8 @@ def main() -> None:
             server.run(broken(), settings)
         case ["impatient"]:
             server.run(impatient(settings), settings)
+        case ["unhurried"]:
+            server.run(unhurried(settings), settings)
         case ["crowded"]:
             server.run(crowded(settings), settings)
 

@@ -4,23 +4,33 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial
+from time import monotonic
 
-from app.store import ContactStore
+from app.store import ContactStore, StoreUnavailable
 
-WAITING = 8  # writes of this process that may wait for others at once
+PATIENCE = 5.0  # seconds that a write waits for those before it; for other programs the store has as many
+BUSY = "The address book is busy: others are writing to it. Nothing was saved. Try again in a moment."
 
-_writers = ThreadPoolExecutor(WAITING, thread_name_prefix="writer")
+# One, because a store writes one thing at a time anyway, and what SQLite keeps of the file for a
+# connection is lost whenever another one has written.
+_writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
 
 async def write[**P, T](change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call what changes a store, and return or raise what it does.
 
-    On a thread, which keeps its connection: a write waits for other writers, be they other programs, for
-    seconds, and a worker that waits answers nobody. Reads never wait for a write, so they need none.
+    On the thread that writes, which keeps its connection: a write waits for other writers, be they other
+    programs, for seconds, and a worker that waits answers nobody. Reads never wait for a write, so they
+    need no thread. StoreUnavailable when those before it take too long.
     """
-    call = partial(copy_context().run, change, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_writers, call)
+    give_up = monotonic() + PATIENCE
+
+    def run() -> T:
+        if monotonic() > give_up:  # and not wait as long again, while others wait behind it
+            raise StoreUnavailable(BUSY)
+        return change(*args, **kwargs)
+
+    return await asyncio.get_running_loop().run_in_executor(_writer, copy_context().run, run)
 
 
 async def on_thread[T](work: Callable[[], T], store: ContactStore, pool: Executor | None = None) -> T:
