@@ -13,6 +13,7 @@ The rooms of the house, each importing only from those above it:
     listening   the address, and who answers there before the app can
     pounce_fixes    the mended faults of Pounce, and its bounds for what clients send
     server      how Pounce runs the app
+    probing     asking a server that runs
     users       the commands about those who sign in
     __main__    the command line
 

@@ -53,6 +53,19 @@ def serve() -> None:
 
 
 @cli.command()
+def ready() -> None:
+    """Ask the server that runs with these settings whether it is ready; exit code 1 when it is not."""
+    from app.probing import why_not_ready
+
+    def run() -> int:
+        reason = why_not_ready(Settings.from_env())
+        click.echo(reason or "ready", err=bool(reason))
+        return 1 if reason else 0
+
+    _or_exit(run)
+
+
+@cli.command()
 def migrate() -> None:
     """Create or migrate the database that CONTACTS_STORE names, without serving."""
 

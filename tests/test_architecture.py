@@ -23,6 +23,7 @@ ROOMS = [
     "listening",
     "pounce_fixes",
     "server",
+    "probing",
     "users",
     "__main__",
 ]

@@ -9,14 +9,17 @@ import re
 import socket
 import stat
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app import server
-from app.listening import free_address
+from app.listening import free_address, free_port
 from app.settings import BadSetting, Settings, refuse_unsafe
-from tests.server_process import run_to_end, running_server
+from tests.certificates import make_certificate
+from tests.server_process import held_up, run_to_end, running_server
 
 SECRET = "a secret of thirty-two characters"
 PRODUCTION = Settings(env="production", secret=SECRET)
@@ -209,6 +212,32 @@ def test_who_serves_others_without_naming_the_proxy_is_warned(caplog: pytest.Log
         server._tell(Settings())
 
     assert caplog.text == ""
+
+
+# --- asking it ---
+
+
+@pytest.mark.parametrize("how", ["http", "https", "socket"])
+def test_ready_asks_the_server_of_the_same_settings(tmp_path: Path, how: str) -> None:
+    environ: dict[str, Any] = {"CONTACTS_PORT": str(free_port("127.0.0.1", 0))}
+    if how == "https":
+        cert, key = map(str, make_certificate(tmp_path))
+        environ |= {"CONTACTS_TLS_CERT": cert, "CONTACTS_TLS_KEY": key}
+    if how == "socket":
+        environ |= {"CONTACTS_SOCKET": str(tmp_path / "contacts.sock")}
+    ask = partial(run_to_end, tmp_path, module=("app", "ready"), **environ)
+
+    before = ask()
+    with held_up(tmp_path) as let_go, running_server(tmp_path, ready=False, **environ) as server:
+        starting = ask()
+        let_go()
+        server.wait_until_ready()
+        ready = ask()
+
+    assert before.returncode == 1
+    assert before.stderr.startswith("no answer: ")
+    assert (starting.returncode, starting.stderr) == (1, "starting\n")
+    assert (ready.returncode, ready.stdout) == (0, "ready\n")
 
 
 # --- a Unix socket ---
