@@ -713,24 +713,33 @@ def test_a_batch_is_undone_once(store: ContactStore) -> None:
     ada, _ = store.add(ADA)
     deletion = store.delete([ada.id])
     assert deletion is not None
-    store.undo(deletion.id)
+    undo = store.undo(deletion.id)
     before = everything(store)
 
     for partly in (False, True):
-        with pytest.raises(UndoConflict) as conflict:
-            store.undo(deletion.id, partly=partly)
-
-        (example,) = conflict.value.plan.examples
-        assert (example.now, example.obstacle) == (store.get(ada.id), "It is back already.")
+        assert store.undo(deletion.id, partly=partly) == undo
         assert everything(store) == before
+    (example,) = store.undo_plan(deletion.id).examples
+    assert (example.now, example.obstacle) == (store.get(ada.id), "It is back already.")
 
 
 def test_a_batch_that_was_undone_stays_undone_when_its_outcome_comes_about_again(store: ContactStore) -> None:
     ada, _ = store.add(ADA)
     deletion = store.delete([ada.id])
     assert deletion is not None
-    store.undo(deletion.id)
+    undo = store.undo(deletion.id)
     store.delete([ada.id])
+    before = everything(store)
+
+    assert store.undo(deletion.id) == undo
+    assert everything(store) == before
+
+
+def test_a_batch_whose_undo_was_undone_is_not_taken_back_by_its_old_number(store: ContactStore) -> None:
+    ada, _ = store.add(ADA)
+    deletion = store.delete([ada.id])
+    assert deletion is not None
+    store.undo(store.undo(deletion.id).id)
 
     with pytest.raises(UndoConflict) as conflict:
         store.undo(deletion.id)

@@ -135,6 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = self.open()
         self.known: dict[int, Known] = {}
         self.log: list[Edits] = []
+        self.undone: dict[int, int] = {}  # batches, and the batch that undid each
         self.last_id = 0
         self.steps = 0
 
@@ -276,6 +277,9 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(NoSuchBatch):
                 self.store.undo(batch_id)
             return
+        if batch_id in self.undone and self.undone[batch_id] not in self.undone:
+            assert self.store.undo(batch_id).id == self.undone[batch_id]
+            return
         batch = self.log[batch_id - 1]
         changed_since = {contact_id for later in self.log[batch_id:] for contact_id in later}
         taken = {
@@ -301,6 +305,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert latest
                 edits[contact_id] = (after, Known(before.draft, latest.version + 1) if before else None)
             self.commit(edits)
+            self.undone[batch_id] = undo.id
 
     def waits(self, contact_id: int, before: Known | None, batch: Edits) -> bool:
         """Whether a contact was changed by the batch together with the one that has its email now."""

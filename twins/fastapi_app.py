@@ -367,7 +367,7 @@ async def undo(
 ) -> Response:
     """Undo a batch as a new one. 409, with a question, when a contact has changed since."""
     try:
-        change = partial(undone, screen.store, batch_id, bool(partly))
+        change = partial(screen.store.undo, batch_id, partly=bool(partly))
         batch = await on_thread(change, screen.store)
     except UndoConflict as conflict:
         context: dict[str, Any] = {"plan": conflict.plan, "query": screen.query}
@@ -376,11 +376,6 @@ async def undo(
         retarget = {"HX-Retarget": "#question", "HX-Reswap": "innerHTML"}
         return screen.fragment("question", 409, retarget, template="undo.html", **context)
     return screen.changed(batch, rows)
-
-
-def undone(store: ContactStore, batch_id: int, partly: bool) -> Batch:
-    """Undo a batch; the one that undid it when that was done already."""
-    return pages.already_undone(store, batch_id) or store.undo(batch_id, partly=partly)
 
 
 async def on_thread[T](change: Callable[[], T], store: ContactStore) -> T:

@@ -213,9 +213,7 @@ def plain_form(contact_id: int) -> Response:
 def undo(batch_id: int) -> Response:
     """Undo a batch as a new one. 409, with a question, when a contact has changed since."""
     try:
-        batch = pages.already_undone(store(), batch_id) or store().undo(
-            batch_id, partly=bool(request.form.get("partly"))
-        )
+        batch = store().undo(batch_id, partly=bool(request.form.get("partly")))
     except UndoConflict as conflict:
         context = {"plan": conflict.plan, "query": current_list()}
         if not g.htmx.wants_fragment:

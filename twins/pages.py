@@ -293,16 +293,6 @@ def change_many(store: ContactStore, ids: Sequence[int], do: str, tag: str) -> B
     raise CannotChangeMany(400, "There is no such action.")
 
 
-# ---- undo
-
-
-def already_undone(store: ContactStore, batch_id: int) -> Batch | None:
-    """The batch that undid this one and still stands; None when there is none."""
-    batch = store.batch(batch_id)
-    by = store.batch(batch.undone_by) if batch and batch.undone_by else None
-    return by if by and not by.undone_by else None
-
-
 # ---- errors
 
 

@@ -4,6 +4,7 @@ A batch is one user's action; it holds one change per contact. Undo, the activit
 live updates and HTTP validators all read this one log.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -76,6 +77,12 @@ class Batch:
                 return f"Undid the changes to {contacts}"
             case _:
                 return f"{ {'add': 'Added', 'update': 'Saved', 'delete': 'Deleted'}[self.kind] } {contacts}"
+
+
+def standing_undo(batch: Batch, find: Callable[[int], Batch | None]) -> Batch | None:
+    """The batch that undid this one, unless that is undone itself; None when there is none."""
+    by = find(batch.undone_by) if batch.undone_by else None
+    return by if by and not by.undone_by else None
 
 
 @dataclass(frozen=True, slots=True)

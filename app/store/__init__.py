@@ -169,8 +169,9 @@ class ContactStore(Protocol):
     def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
         """Take a batch back as a new batch that can itself be undone.
 
-        NoSuchBatch when the log does not hold it. UndoConflict, and no change, when one of its
-        contacts has changed since (so also when it was undone already) or when another
+        What is undone already is not undone twice: as long as the batch that did it stands, it is
+        the answer, also for whoever asks at the same moment. NoSuchBatch when the log does not hold
+        it. UndoConflict, and no change, when one of its contacts has changed since or when another
         contact has taken an email meanwhile; the plan of the error says what can be done. With
         `partly` that much is done, and UndoConflict only says that nothing can be.
         """

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
+from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan, standing_undo
 from app.contacts.contact import (
     Contact,
     ContactDraft,
@@ -323,13 +323,17 @@ class MemoryStore:
     def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
         with self._writing:
             snapshot, at = self._now(), now()
-            plan, edits = _undo(snapshot, batch_id, at)
+            batch = _get_batch(snapshot, batch_id)
+            if by := standing_undo(batch, snapshot.batches.get):
+                return by
+            plan, edits = _undo(snapshot, batch, at)
             if not edits or ((plan.partial or plan.blocked) and not partly):
                 raise UndoConflict(plan)
             return self._commit(snapshot.after(edits, "undo", at, undoes=batch_id))
 
     def undo_plan(self, batch_id: int) -> UndoPlan:
-        return _undo(self._now(), batch_id, now())[0]
+        snapshot = self._now()
+        return _undo(snapshot, _get_batch(snapshot, batch_id), now())[0]
 
     def import_many(
         self,
@@ -429,11 +433,15 @@ def _known(snapshot: Snapshot, contact_ids: Iterable[int]) -> Iterator[Contact]:
     return (contact for contact in contacts if contact)
 
 
-def _undo(snapshot: Snapshot, batch_id: int, at: datetime) -> tuple[UndoPlan, list[Edit]]:
-    """What undoing a batch does, and the edits that do it."""
+def _get_batch(snapshot: Snapshot, batch_id: int) -> Batch:
     batch = snapshot.batches.get(batch_id)
     if batch is None:
         raise NoSuchBatch(batch_id)
+    return batch
+
+
+def _undo(snapshot: Snapshot, batch: Batch, at: datetime) -> tuple[UndoPlan, list[Edit]]:
+    """What undoing a batch does, and the edits that do it."""
     changes = {change.contact_id: change for change in snapshot.changes_of(batch)}
     undoing = Undoing(batch, at, _Present(snapshot, changes))
     edits = [edit for change in changes.values() if (edit := undoing.edit(change))]

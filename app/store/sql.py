@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
-from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan
+from app.contacts.changes import Batch, Change, Kind, UndoConflict, UndoPlan, standing_undo
 from app.contacts.contact import (
     Contact,
     ContactDraft,
@@ -289,12 +289,12 @@ class SQLStore(ABC):
 
     def undo(self, batch_id: int, *, partly: bool = False) -> Batch:
         with Spool() as spool, self._write() as rows:
-            _refuse_if_open(rows, batch_id)
-            return _undo(rows, batch_id, spool, partly=partly)
+            batch = _get_written(rows, batch_id)
+            return standing_undo(batch, rows.batch) or _undo(rows, batch_id, spool, partly=partly)
 
     def undo_plan(self, batch_id: int) -> UndoPlan:
         with self._snapshot() as rows:
-            _refuse_if_open(rows, batch_id)
+            _get_written(rows, batch_id)
             return _decide_undo(rows, batch_id, now(), lambda edits: None)
 
     # --- importing
@@ -431,10 +431,12 @@ def _get_batch(rows: Rows, batch_id: int) -> Batch:
     return batch
 
 
-def _refuse_if_open(rows: Rows, batch_id: int) -> None:
-    """StoreUnavailable for a batch that an import is still writing."""
-    if is_id(batch_id) and (batch := rows.batch(batch_id)) and batch.open:
+def _get_written(rows: Rows, batch_id: int) -> Batch:
+    """The batch; StoreUnavailable for one that an import is still writing."""
+    batch = _get_batch(rows, batch_id)
+    if batch.open:
         raise StoreUnavailable("This import is still running. Nothing was undone. Wait for its end.")
+    return batch
 
 
 def _changes_of(rows: Rows, batch_id: int) -> Iterator[Sequence[Change]]:

@@ -43,7 +43,6 @@ from app.web.reading import (
 )
 from app.web.threads import on_thread, write
 from app.web.transfer import listed, too_large
-from app.web.undo import take_back
 from app.web.uploads import NoRoom, Upload, Uploads
 
 CONTACTS = "/api/v1/contacts"
@@ -207,7 +206,7 @@ async def undo(batch_id: int, request: Request, store: ContactStore) -> Response
     """POST /api/v1/batches/{id}/undo: take it back, as a batch that can itself be undone."""
     refuse_strange(request, "partly")
     partly = read_choice(request, "partly", NO_YES) == "true"
-    batch = await take_back(store, batch_id, partly=partly)
+    batch = await write(store.undo, batch_id, partly=partly)
     return _json({"batch": _batch(batch)}).with_headers(_of_batch(batch))
 
 

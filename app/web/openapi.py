@@ -241,9 +241,9 @@ def _paths() -> Node:
             "post": _operation(
                 "undoBatch",
                 "Undo a batch",
-                "The answer is the batch that did it, which can be undone itself; asked again, it is the "
-                "same one. 409 when contacts have changed since: `plan` counts those that get back "
-                "everything (`whole`), something (`partial`) and nothing (`blocked`).",
+                "The answer is the batch that did it, which can be undone itself; asked again, also at the "
+                "same moment, it is the same one. 409 when contacts have changed since: `plan` counts those "
+                "that get back everything (`whole`), something (`partial`) and nothing (`blocked`).",
                 tag="batches",
                 parameters=_refs("parameters", "partly"),
                 answers={200: _answer("The undo.", "Undone", {"batch": _undone()}, "Batch-Id")},

@@ -4,7 +4,7 @@ from typing import Any
 
 from chirp import Fragment, HTTPError, Page, Request
 
-from app.contacts.changes import Batch, UndoConflict
+from app.contacts.changes import UndoConflict
 from app.contacts.listing import ListQuery
 from app.store import ContactStore
 from app.web.forms import read_form
@@ -33,7 +33,7 @@ async def undo(request: Request, batch_id: int, store: ContactStore) -> Answer:
     form = await read_form(request)
     rows, partly = rows_of(form), bool(form.get("partly"))
     try:
-        batch = await take_back(store, batch_id, partly=partly)
+        batch = await write(store.undo, batch_id, partly=partly)
     except UndoConflict as conflict:
         context: dict[str, Any] = {
             "plan": conflict.plan,
@@ -72,17 +72,3 @@ async def activity(request: Request, store: ContactStore) -> Answer:
         200,
         shown_once(done),
     )
-
-
-async def take_back(store: ContactStore, batch_id: int, *, partly: bool) -> Batch:
-    """Undo a batch; the one that did. What is undone already is not undone twice. See ContactStore.undo."""
-    if by := _already(store, batch_id):
-        return by
-    return await write(store.undo, batch_id, partly=partly)
-
-
-def _already(store: ContactStore, batch_id: int) -> Batch | None:
-    """The batch that undid this one and still stands; None when there is none."""
-    batch = store.batch(batch_id)
-    by = store.batch(batch.undone_by) if batch and batch.undone_by else None
-    return by if by and not by.undone_by else None

@@ -1,5 +1,8 @@
 """POST /undo/{batch}: every change can be taken back, and that too."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from app.contacts.changes import EXAMPLES, Batch
@@ -8,7 +11,7 @@ from app.contacts.listing import ListQuery
 from app.store import ContactStore
 from app.store.sql import GROUP
 from app.store.sqlite import SQLiteStore
-from tests.making import add
+from tests.making import ADA, add
 from tests.web.browser import Answer, Browser, Htmx, Serve
 from tests.web.markup import Element
 
@@ -155,6 +158,36 @@ async def test_an_undo_that_is_sent_twice_is_answered_twice_and_done_once(
     assert second.events == first.events
     assert second.names == ["Ada Lovelace"]
     assert len(store.batches()) == 3
+
+
+class Overtaken(SQLiteStore):
+    """The store of a process that another one is ahead of: what it is asked about, that one undoes."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__(database)
+        self.other = SQLiteStore(database)
+
+    def batch(self, batch_id: int) -> Batch | None:
+        found = super().batch(batch_id)
+        self.other.undo(batch_id)
+        return found
+
+
+@pytest.mark.parametrize("address", ["/undo/{}", "/api/v1/batches/{}/undo"])
+async def test_who_undoes_at_the_same_moment_as_somebody_else_is_answered_alike(
+    serve: Serve, database: Path, address: str
+) -> None:
+    with closing(Overtaken(database)) as store, closing(store.other):
+        _, added = store.add(ADA)
+        client = await serve(store)
+
+        answer = await client.request("POST", address.format(added.id), headers={"hx-request": "true"})
+
+        assert answer.status == 200
+        assert [(batch.kind, batch.undoes) for batch in store.batches()] == [
+            ("undo", added.id),
+            ("add", None),
+        ]
 
 
 async def test_what_was_undone_and_done_again_cannot_be_undone_by_the_old_address(
