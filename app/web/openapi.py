@@ -152,7 +152,7 @@ def _paths() -> Node:
                 "Fields that are left out become empty. Without any difference nothing is written, and no "
                 "`Batch-Id` is sent.",
                 parameters=if_match,
-                body=_body(JSON, "ContactDraft", _SENT),
+                body=_body(JSON, "ContactDraft", _SENT | {"email": "lovelace@example.com"}),
                 answers={200: _changed_contact()},
                 problems=(400, 404, 409, 412, 413, 415, 422, 428),
             ),
