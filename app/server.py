@@ -349,6 +349,9 @@ class _Answer:
         """ASGI's send."""
         self.begun = True
         if headers := message.get("headers"):
-            # Pounce adds the number of the request, and Chirp has done so already.
-            message["headers"] = [header for header in headers if header[0] != b"x-request-id"]
+            # Pounce adds the number of the request, and Chirp has done so already. It compresses, too, and
+            # does not say that this depends on Accept-Encoding: a cache would give gzip to everybody.
+            vary = [value for name, value in headers if name == b"vary"]
+            kept = [header for header in headers if header[0] not in (b"x-request-id", b"vary")]
+            message["headers"] = [*kept, (b"vary", b", ".join([*vary, b"Accept-Encoding"]))]
         await self._send(message)

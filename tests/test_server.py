@@ -6,9 +6,9 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from http.client import IncompleteRead
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,27 @@ def test_a_download_that_breaks_off_is_not_taken_for_a_whole_file(probe: Running
         probe.get("/half")
 
     assert broken.value.partial == b"the first half"
+
+
+@pytest.mark.parametrize("path", ["/contacts", "/static/app.css", "/api/v1/contacts", "/api/nothing", "/no"])
+def test_caches_are_told_that_an_answer_depends_on_the_encodings_asked_for(
+    site: RunningServer, path: str
+) -> None:
+    found = {}
+    for accepted in ("gzip", "zstd", "identity"):
+        with closing(HTTPConnection(site.host, site.port, timeout=20)) as connection:
+            connection.request("GET", path, headers={"Accept-Encoding": accepted})
+            answer = connection.getresponse()
+            answer.read()
+        [vary] = answer.headers.get_all("Vary", [])
+        assert "Accept-Encoding" in vary.split(", ")
+        assert ("HX-Request" in vary.split(", ")) == (answer.headers.get_content_type() == "text/html")
+        found[answer.headers["Content-Encoding"]] = answer.headers["ETag"]
+
+    large = not path.startswith("/api")
+    assert found.keys() == ({"gzip", "zstd", None} if large else {None})
+    [etag] = {*found.values()}
+    assert etag is None or etag.startswith("W/")
 
 
 # --- connections ---

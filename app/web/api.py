@@ -214,15 +214,20 @@ async def undo(batch_id: int, request: Request, store: ContactStore) -> Response
 
 
 def cached(response: Response, **headers: str) -> Response:
-    """An answer that may be kept as long as it is asked for with its ETag."""
+    """An answer that may be kept as long as it is asked for with its ETag.
+
+    That is weak: it is the same for each Content-Encoding, whose bytes differ (RFC 9110, 8.8.3).
+    """
     tag = blake2s(response.body_bytes, digest_size=12).hexdigest()
-    return response.with_headers({"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", **headers})
+    return response.with_headers({"ETag": f'W/"{tag}"', "Cache-Control": "private, no-cache", **headers})
 
 
 def etag(contact: Contact) -> str:
     """The strong validator of a contact: its version.
 
     The time tells versions of the same number apart that another database has, such as a backup.
+    Strong though Pounce may compress the answer, since If-Match takes no weak one: what it stands
+    for is the contact and not bytes, no part of which can be asked for.
     """
     return f'"{contact.version}-{milliseconds(contact.updated_at)}"'
 

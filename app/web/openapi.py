@@ -440,7 +440,9 @@ def _headers() -> Node:
 
     return {
         "ETag": header(
-            {"type": "string"}, "What `If-Match` and `If-None-Match` take: it changes with the content."
+            {"type": "string"},
+            "Changes with the content. `If-None-Match` takes each, `If-Match` that of a contact: others are "
+            "weak (`W/`).",
         )
         | {"example": _ETAG},
         "Location": header({"type": "string", "format": "uri-reference"}, "The address of the new contact.")

@@ -54,7 +54,7 @@ class StaticFiles:
         fresh = request.query.get("v") == file.fingerprint or request.path.startswith(VENDOR)
         response = (
             Response(file.body, content_type=file.content_type)
-            .with_header("ETag", f'"{file.fingerprint}"')
+            .with_header("ETag", f'W/"{file.fingerprint}"')  # weak: Pounce may compress it
             .with_header("Cache-Control", FOREVER if fresh else "no-cache")
         )
         return evaluate_conditional_response(request, response)
