@@ -302,7 +302,8 @@ async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> Non
         await body.discard_rest()
     except BodyCutShort:
         if not answer.begun:
-            await refuse(send, 400, "The request broke off before its end, so nothing was done.")
+            broken = "The request broke off before its end, so nothing was done. Send it again."
+            await refuse(answer.send, 400, broken, scope["path"])
 
 
 class _Body:

@@ -118,6 +118,17 @@ def test_a_body_cut_short_stores_nothing(site: RunningServer, shape: str) -> Non
     assert "Traceback" not in site.log()
 
 
+def test_a_program_whose_body_is_cut_short_is_told_as_of_all_problems(site: RunningServer) -> None:
+    with site.connect() as connection:
+        head = "POST /api/v1/contacts HTTP/1.1\nHost: localhost\nContent-Type: application/json"
+        connection.send(f"{head}\nContent-Length: 9\n\n{{}}")
+        connection.end()
+        answer = connection.answer()
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.text)["status"] == answer.status == 400
+
+
 WHOLE = {
     "a length": "Content-Length: {size}\n\n{body}",
     "chunks": "Transfer-Encoding: chunked\n\n{size:x}\n{body}\n0\n\n",

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.settings import Settings
+from app.web.problems import MEDIA_TYPE, Problem, is_api_path
 
 # Any ASGI app. Chirp and Pounce do not agree on how `receive` and `send` are typed.
 type App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -88,16 +89,19 @@ def check_host(app: App, settings: Settings) -> App:
         elif not scope["path"].startswith("/"):  # such as http://name/path, with another name than Host
             await refuse(send, 400, WRONG_TARGET)
         elif scope["path"] not in PROBES and _name(scope["headers"]) not in names:
-            await refuse(send, 421, WRONG_NAME)
+            await refuse(send, 421, WRONG_NAME, scope["path"])
         else:
             await app(scope, receive, send)
 
     return wrapped
 
 
-async def refuse(send: Send, status: int, message: str) -> None:
-    """Answer with a line of text and close the connection."""
-    headers, body = refusal(status, message)
+async def refuse(send: Send, status: int, message: str, path: str = "") -> None:
+    """Answer with a line of text, a program with a problem, and close the connection."""
+    if is_api_path(path):
+        headers, body = refusal(status, Problem(status, message).text(), MEDIA_TYPE.encode())
+    else:
+        headers, body = refusal(status, message)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -273,7 +273,7 @@ def _operation(
     if body:
         said["requestBody"] = body
     refused = {
-        str(status): _ref("responses", f"Problem{status}") for status in {*problems, 401, 403, 429, 503}
+        str(status): _ref("responses", f"Problem{status}") for status in {*problems, 401, 403, 421, 429, 503}
     }
     return said | {
         "responses": {str(status): answer for status, answer in answers.items()}

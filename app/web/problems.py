@@ -36,6 +36,7 @@ KINDS: Mapping[int, tuple[str, str]] = {
     ),
     413: ("Too large", "The body is above the limit. Nothing of it was used."),
     415: ("Unsupported media type", "The header `Content-Type` names no format that is read here."),
+    421: ("Not our name", "The header `Host` names a server that this is not."),
     422: (
         "Invalid",
         "The request can be read but breaks a rule, whatever the address book holds. `errors` says which: "
@@ -77,14 +78,18 @@ class Problem(Exception):
         self.headers = headers or {}
         self.members = members
 
-    def response(self) -> Response:
-        """The answer that says it."""
+    def text(self) -> str:
+        """The document that says it."""
         title = KINDS[self.status][0] if self.status in KINDS else "Error"
         said = {"type": f"/api/docs#problem-{self.status}", "title": title, "status": self.status}
         said["detail"] = str(self)
         if self.errors:
             said["errors"] = dict(self.errors)
-        body = json.dumps(said | self.members).encode()
+        return json.dumps(said | self.members)
+
+    def response(self) -> Response:
+        """The answer that says it."""
+        body = self.text().encode()
         response = Response(body, status=self.status, content_type=MEDIA_TYPE, render_intent="full_page")
         return response.with_headers({"Cache-Control": "no-store"} | dict(self.headers))
 
@@ -107,8 +112,13 @@ async def api_problems(request: Request, next: Next) -> AnyResponse:
 
 
 def is_api(request: Request) -> bool:
-    """Whether a program asks. Chirp takes several slashes for one."""
-    return request.path.lstrip("/").partition("/")[0] == "api"
+    """Whether a program asks."""
+    return is_api_path(request.path)
+
+
+def is_api_path(path: str) -> bool:
+    """Whether an address is one for programs. Chirp takes several slashes for one."""
+    return path.lstrip("/").partition("/")[0] == "api"
 
 
 def problem_of(error: Exception) -> Problem:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from app.web.headers import CONTENT_SECURITY_POLICY, Send
+from app.web.problems import MEDIA_TYPE, Problem, is_api_path
 
 RETRY = 2  # seconds
 WAITING = "The address book is being made ready. This page comes back by itself in a few seconds."
@@ -64,9 +65,8 @@ def _answer(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, s
         return 200, "text/plain; charset=utf-8", "ok", {}
     if path == "/ready":
         return 503, "application/json", json.dumps({"status": "starting"}), retry
-    if path.lstrip("/").partition("/")[0] == "api":
-        problem = {"type": "/api/docs#problem-503", "title": "Not now", "status": 503, "detail": message}
-        return 503, "application/problem+json", json.dumps(problem), retry
+    if is_api_path(path):
+        return 503, MEDIA_TYPE, Problem(503, message).text(), retry
     if b"hx-request" in headers:  # as in app.web.errors: the page stays, and app.js tells it
         told = json.dumps({"problem": {"target": "body", "message": SOON}})
         return 503, "text/plain", "", {**retry, "hx-reswap": "none", "hx-trigger": told}

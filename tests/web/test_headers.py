@@ -3,6 +3,7 @@
 That nothing goes round it is shown on a real server in tests/test_hostile.py.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from app.settings import Settings
 from app.web.headers import add_security_headers, check_host
+from app.web.problems import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -92,6 +94,22 @@ async def test_any_other_name_is_refused_with_the_setting_to_change(host: bytes 
     assert refused.status == 421
     assert "CONTACTS_HOSTS" in refused.text
     assert "evil" not in refused.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/contacts", "//api", "/apis", "/contacts/api"])
+async def test_a_program_that_asks_by_another_name_is_told_as_of_all_problems(path: str) -> None:
+    refused = await _ask(b"evil.example", NAMED, path)
+    content_type = dict(refused.headers)[b"content-type"]
+
+    assert refused.status == 421
+    assert dict(refused.headers)[b"cache-control"] == b"no-store"
+    if path in ("/apis", "/contacts/api"):
+        assert content_type == b"text/plain; charset=utf-8"
+    else:
+        assert content_type == b"application/problem+json"
+        problem = json.loads(refused.text)
+        assert (problem["status"], problem["title"]) == (421, KINDS[421][0])
+        assert "CONTACTS_HOSTS" in problem["detail"]
 
 
 async def test_two_names_are_refused_even_when_one_is_ours() -> None:
