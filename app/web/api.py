@@ -39,6 +39,7 @@ from app.web.reading import (
     read_patch,
     read_tags,
     refuse,
+    refuse_other_types,
     refuse_strange,
 )
 from app.web.threads import on_thread, write
@@ -164,8 +165,7 @@ async def import_(request: Request, store: ContactStore, uploads: Uploads) -> Re
     refuse_strange(request, "existing", "dry_run")
     existing = cast("OnDuplicate", read_choice(request, "existing", EXISTING))
     is_trial = read_choice(request, "dry_run", NO_YES) == "true"
-    if media_type(request) not in FILES:
-        raise Problem(415, f"Send the file as {' or '.join(FILES)}.", headers={"Accept": ", ".join(FILES)})
+    refuse_other_types(request, FILES, "file")
     try:
         upload = uploads.new()
     except NoRoom:

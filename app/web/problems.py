@@ -35,7 +35,11 @@ KINDS: Mapping[int, tuple[str, str]] = {
         "The contact is no longer as `If-Match` says. Get it again, then decide; nothing was changed.",
     ),
     413: ("Too large", "The body is above the limit. Nothing of it was used."),
-    415: ("Unsupported media type", "The header `Content-Type` names no format that is read here."),
+    415: (
+        "Unsupported media type",
+        "The header `Content-Type` names no format that is read here, or `Content-Encoding` says that the "
+        "body is compressed.",
+    ),
     421: ("Not our name", "The header `Host` names a server that this is not."),
     422: (
         "Invalid",

@@ -39,14 +39,22 @@ def media_type(request: Request) -> str:
     return (request.content_type or "").partition(";")[0].strip().lower()
 
 
+def refuse_other_types(request: Request, types: Iterable[str], what: str = "body") -> None:
+    """Problem 415 for another media type than these, and for whatever is compressed (RFC 9110, 12.5.3)."""
+    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        detail = f"Send the {what} as it is, without Content-Encoding: nothing is unpacked here."
+        raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
+    if media_type(request) not in types:
+        raise Problem(415, f"Send the {what} as {' or '.join(types)}.", headers={"Accept": ", ".join(types)})
+
+
 async def read_json(request: Request, *types: str) -> Any:
-    """The body as JSON; Problem 415 for another media type than these, 413, or 400 for anything odd.
+    """The body as JSON; Problem 415 as above, 413, or 400 for anything odd.
 
     Refused is what readers of JSON disagree about (RFC 8259, 4 and 6): a name given twice, NaN,
     numbers beyond a double, halves of characters.
     """
-    if media_type(request) not in types:
-        raise Problem(415, f"Send the body as {' or '.join(types)}.", headers={"Accept": ", ".join(types)})
+    refuse_other_types(request, types)
     body = await request.body()
     try:
         text = body.decode()

@@ -3,6 +3,7 @@
 That the document describes all of it is proven in tests/test_openapi.py and tests/test_api_schemathesis.py.
 """
 
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -771,6 +772,23 @@ async def test_other_media_types_are_refused(
     assert_problem(reply, 415)
     assert reply.header("Accept").endswith(JSON)
     assert store.last_change() == 1
+
+
+@pytest.mark.parametrize("path", [CONTACTS, f"{CONTACTS}/import"])
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "identity, gzip", "br", "made-up"])
+async def test_a_compressed_body_is_refused_as_such(
+    api: Api, store: ContactStore, path: str, coding: str
+) -> None:
+    ada = {"name": "Ada", "phone": "1"}
+    body = json.dumps(ada if path == CONTACTS else [ada])
+
+    for sent in (gzip.compress(body.encode()), body):
+        reply = await api.post(path, sent, content_encoding=coding)
+        assert_problem(reply, 415)
+        assert "without Content-Encoding" in reply.value["detail"]
+        assert reply.header("Accept-Encoding") == "identity"
+    assert store.last_change() == 0
+    assert (await api.post(path, body, content_encoding=" Identity ")).status in (200, 201)
 
 
 async def test_a_form_cannot_ask_for_another_method(api: Api, store: ContactStore, ada: Contact) -> None:
