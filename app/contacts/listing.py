@@ -83,13 +83,14 @@ class ListQuery:
         asked = params.get("sort", "name")
         sort: Sort = asked if asked in SORTS else "name"
         only = params.get("only", "")
+        place = read_place(params.get("after", ""))
         return cls(
             text=" ".join(params.get("q", "").split())[:TEXT_LIMIT],
             tags=tuple(distinct_tags(tags).values())[:TAGS_LIMIT],
             only=only if only in ONLY else "",
             sort=sort,
             descending=params.get("dir", "desc" if sort == "updated" else "asc") == "desc",
-            after=read_place(params.get("after", ""), sort),
+            after=place[1] if place and place[0] == sort else None,
         )
 
     def url_query(self, **changes: Any) -> str:
@@ -109,7 +110,7 @@ class ListQuery:
         if (descending := wanted("descending", self.descending)) != (sort == "updated"):
             query += f"&dir={'desc' if descending else 'asc'}"
         if after:
-            query += f"&after={write_place(after)}"
+            query += f"&after={write_place(sort, after)}"
         return query[1:]
 
     @property
@@ -251,23 +252,23 @@ def marked(text: str, wanted: tuple[str, ...]) -> list[tuple[str, bool]]:
     return pieces
 
 
-def write_place(place: Place) -> str:
-    """A place as URL text: opaque to people, the same for every store."""
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+def write_place(sort: Sort, place: Place) -> str:
+    """A place in the lists of this order as URL text: opaque to people, the same for every store."""
+    return base64.urlsafe_b64encode(json.dumps([sort, *place]).encode()).decode().rstrip("=")
 
 
-def read_place(text: str, sort: Sort) -> Place | None:
-    """The place that `write_place` wrote for this sort, or None for anything else."""
+def read_place(text: str) -> tuple[Sort, Place] | None:
+    """What `write_place` was given, or None for any other text."""
     try:
-        key, contact_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        sort, key, contact_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except binascii.Error, ValueError, TypeError, RecursionError:
         return None
     expected = int if sort == "updated" else str
-    if type(key) is not expected or type(contact_id) is not int:
+    if sort not in SORTS or type(key) is not expected or type(contact_id) is not int:
         return None
     if not is_id(contact_id) or (type(key) is int and not is_id(key)):
         return None
-    return (key if isinstance(key, int) else _printable(key, keep="\x01"), contact_id)
+    return sort, (key if isinstance(key, int) else _printable(key, keep="\x01"), contact_id)
 
 
 def is_id(number: int) -> bool:

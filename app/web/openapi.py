@@ -355,7 +355,7 @@ def _links_to_contact() -> Node:
 
 
 def _page() -> Node:
-    following = f"{CONTACTS}?q=ada&after={write_place(('ada lovelace', 7))}"
+    following = f"{CONTACTS}?q=ada&after={write_place('name', ('ada lovelace', 7))}"
     return {"contacts": [as_json(_ADA)], "total": 51, "exact": True, "next": following}
 
 
@@ -399,7 +399,8 @@ def _parameters() -> Node:
         "after": _query(
             "after",
             {"type": "string", "minLength": 1},
-            "The place behind which the page begins. Take it from the link `next`; 404 for any other.",
+            "The place behind which the page begins. Take it from the link `next`; 422 for one of a list "
+            "with another `sort`, 404 for any other.",
         ),
         "limit": _query(
             "limit",

@@ -15,7 +15,7 @@ from chirp.http.query import QueryParams
 
 from app.contacts.contact import FIELDS, TAG_LIMIT, TAGS_LIMIT, ContactDraft, InvalidContact
 from app.contacts.jsons import is_storable
-from app.contacts.listing import ONLY, PAGE_SIZE, SORTS, TEXT_LIMIT, ListQuery, is_id
+from app.contacts.listing import ONLY, PAGE_SIZE, SORTS, TEXT_LIMIT, ListQuery, is_id, read_place
 from app.web.problems import Problem
 
 PAGE_LIMIT = 500  # contacts of one page
@@ -169,7 +169,8 @@ def _fields(value: Any, *, nullable: bool) -> dict[str, Any]:
 def read_list(request: Request, *known: str) -> ListQuery:
     """The list that the request's URL describes with these parameters.
 
-    Problem 422 for what cannot be meant, 404 for an `after` that no list has given.
+    Problem 422 for what cannot be meant, such as an `after` of a list in another order; 404 for one
+    that no list has given.
     """
     query = request.query
     errors = _strange(query, known)
@@ -182,7 +183,13 @@ def read_list(request: Request, *known: str) -> ListQuery:
         errors["limit"] = f"Use a whole number from 1 to {PAGE_LIMIT}."
     refuse(errors, "The address names a list that there is not.")
     listed = ListQuery.from_params(query, tuple(query.get_list("tag")))
-    if query.get("after") is not None and listed.after is None:
+    place = read_place(query.get("after", ""))
+    if place and not listed.after:
+        another = (
+            f"This is a place in a list with sort={place[0]}. Follow the links of this list, or leave it out."
+        )
+        refuse({"after": another}, "The address names a list that there is not.")
+    if "after" in query and not place:
         raise Problem(404, "There is no such page. Follow the links of the page before it, or begin anew.")
     return replace(listed, limit=limit)
 

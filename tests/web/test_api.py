@@ -418,7 +418,12 @@ async def test_a_place_that_no_list_gave_is_no_page(api: Api, five: list[Contact
 
     for query in ("after=", "after=x", "after=W10", "after=%00", f"after={'A' * 9_000}"):
         assert_problem(await api.ask("GET", f"{CONTACTS}?{query}"), 404)
-    assert_problem(await api.get(f"{following}&sort=updated"), 404)
+    assert (await api.ask("GET", following)).status == 200
+    for sort in ("email", "company", "updated"):
+        assert_problem(await api.ask("GET", f"{following}&sort={sort}"), 422, "after")
+        other = (await api.get(limit=2, sort=sort)).links["next"]
+        assert (await api.ask("GET", other)).status == 200
+        assert_problem(await api.ask("GET", other.replace(f"sort={sort}&", "")), 422, "after")
 
 
 @pytest.mark.parametrize(

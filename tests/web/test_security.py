@@ -441,7 +441,9 @@ json_value = st.recursive(
     max_leaves=6,
 )
 place = st.one_of(
-    json_value, st.tuples(text, st.integers()), st.tuples(st.integers(), st.integers(-(2**70), 2**70))
+    json_value,
+    st.tuples(st.sampled_from(["name", "email", "company", "updated"]), text, st.integers()),
+    st.tuples(st.just("updated"), st.integers(), st.integers(-(2**70), 2**70)),
 ).map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("="))
 
 
