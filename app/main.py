@@ -138,7 +138,8 @@ def _config(settings: Settings) -> AppConfig:
         static_dir=None,  # StaticFiles below
         safe_target=False,  # it and the next inject inline scripts, which our policy forbids
         sse_lifecycle=False,
-        ready_path="",  # app.web.probes has one that says more
+        health_path="",  # app.web.probes has one that no cache keeps,
+        ready_path="",  # and one that says more
         worker_mode="async",
         workers=settings.workers,
         max_request_body_size=BODY_LIMIT,

@@ -22,7 +22,7 @@ from app.web import (
 
 
 def register(app: App) -> None:
-    """Register every route. /health is Chirp's own."""
+    """Register every route."""
     for method, path, handler in (
         ("GET", "/", contacts.home),
         ("GET", "/contacts", contacts.index),
@@ -68,6 +68,7 @@ def register(app: App) -> None:
         ("GET", "/api/v1/batches/{batch_id:int}", api.show_batch),
         ("POST", "/api/v1/batches/{batch_id:int}/undo", api.undo),
         ("GET", "/metrics", metrics.index),
+        ("GET", "/health", probes.health),
         ("GET", "/ready", probes.ready),
     ):
         app.route(path, methods=[method])(handler)

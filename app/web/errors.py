@@ -12,6 +12,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from chirp import App, HTTPError, Request, Response, Template
+from chirp.errors import PayloadTooLarge
 from chirp.middleware.protocol import AnyResponse, Next
 
 from app.contacts.contact import EditConflict, InvalidContact, NoSuchBatch, NoSuchContact
@@ -69,6 +70,8 @@ def explain(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 404, "There is nothing at this address.", dict(headers)
         case HTTPError(status=405, headers=headers):
             return 405, "This address cannot do that.", dict(headers)
+        case PayloadTooLarge(detail=detail):  # it names the limit
+            return 413, f"{detail} Send less at a time. Nothing was changed.", {}
         case HTTPError(status=status, detail=detail, headers=headers):
             return status, detail or HTTPStatus(status).phrase, dict(headers)
         case _:

@@ -26,9 +26,9 @@ from app.web.security import SAFE_METHODS
 from app.web.transport import is_https
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
-# The open addresses, besides static files and /health, which are answered before they come here.
+# The open addresses, besides static files, which are answered before they come here.
 # /metrics asks for a token of its own.
-OPEN = frozenset({SIGN_IN, "/ready", "/metrics"})
+OPEN = frozenset({SIGN_IN, "/health", "/ready", "/metrics"})
 UNKEPT = frozenset({UPLOAD, "account"})  # whose forms are not written back: they hold a file, or passwords
 
 SESSION = "session"  # the cookie of somebody who is signed in

@@ -1,4 +1,4 @@
-"""GET /ready: whether to send people to this process. GET /health, whether it lives, is Chirp's own.
+"""GET /ready: whether to send people to this process. GET /health: whether it lives.
 
 Each worker has a connection of its own to the store, and one may lose it alone. So whichever worker
 is asked asks all of them, every time: a store that is back is noticed at the next question.
@@ -78,6 +78,12 @@ class Readiness:
             log.exception("the store could not be checked")
             return "store unavailable"
         return ""
+
+
+async def health() -> Response:
+    """GET /health: 200."""
+    answer = Response("ok", content_type="text/plain; charset=utf-8")
+    return answer.with_header("Cache-Control", "no-store")
 
 
 async def ready(readiness: Readiness) -> Response:

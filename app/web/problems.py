@@ -32,9 +32,12 @@ KINDS: Mapping[int, tuple[str, str]] = {
     ),
     412: (
         "Changed meanwhile",
-        "The contact is no longer as `If-Match` says. Get it again, then decide; nothing was changed.",
+        "The contact is no longer as `If-Match` says. Get it again, then decide.",
     ),
-    413: ("Too large", "The body is above the limit. Nothing of it was used."),
+    413: (
+        "Too large",
+        "The body is above the limit, which `detail` says. Send less at a time: nothing of it was used.",
+    ),
     415: (
         "Unsupported media type",
         "The header `Content-Type` names no format that is read here, or `Content-Encoding` says that the "

@@ -17,6 +17,7 @@ from app.contacts.contact import FIELDS, TAG_LIMIT, TAGS_LIMIT, ContactDraft, In
 from app.contacts.jsons import is_storable
 from app.contacts.listing import ONLY, PAGE_SIZE, SORTS, TEXT_LIMIT, ListQuery, is_id, read_place
 from app.web.problems import Problem
+from app.web.security import SAFE_METHODS
 
 PAGE_LIMIT = 500  # contacts of one page
 DIRECTIONS = ("asc", "desc")
@@ -25,6 +26,7 @@ ORDER = ("sort", "dir")
 PAGING = ("after", "limit")
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"  # RFC 7396
+NOT_DONE = "This cannot be done. Nothing was changed."
 REPORTED = 20  # errors of one request, which may be anything
 
 # Fields with which a contact keeps the rules, to try others beside.
@@ -138,10 +140,10 @@ def read_object(value: Any, known: Iterable[str]) -> dict[str, str]:
     return {name: f"There is no such member. Use {names}." for name in value if name not in known}
 
 
-def refuse(errors: Mapping[str, str], what: str = "This cannot be done.") -> None:
+def refuse(errors: Mapping[str, str], what: str = NOT_DONE) -> None:
     """Problem 422 if there are any errors."""
     if errors:
-        raise Problem(422, f"{what} Nothing was changed.", dict(islice(errors.items(), REPORTED)))
+        raise Problem(422, what, dict(islice(errors.items(), REPORTED)))
 
 
 def _fields(value: Any, *, nullable: bool) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def _fields(value: Any, *, nullable: bool) -> dict[str, Any]:
             fields[name] = content
         else:
             errors[name] = "Send a text."
-    refuse(errors, "This is no contact.")
+    refuse(errors, "This is no contact. Nothing was changed.")
     return fields
 
 
@@ -214,13 +216,18 @@ def read_matching(value: Any, errors: dict[str, str]) -> ListQuery:
 def read_choice(request: Request, name: str, choices: Sequence[str]) -> str:
     """One of the choices, the first when the URL names none; Problem 422 for any other."""
     chosen = request.query.get(name, choices[0])
-    refuse({} if chosen in choices else {name: f"Use {' or '.join(choices)}."})
+    refuse({} if chosen in choices else {name: f"Use {' or '.join(choices)}."}, _not_done(request))
     return chosen
 
 
 def refuse_strange(request: Request, *known: str) -> None:
     """Problem 422 for a parameter that is not one of these, or that is given twice."""
-    refuse(_strange(request.query, known))
+    refuse(_strange(request.query, known), _not_done(request))
+
+
+def _not_done(request: Request) -> str:
+    """What is said of a request with a wrong parameter: whoever only reads does not fear for anything."""
+    return "This address cannot be meant." if request.method in SAFE_METHODS else NOT_DONE
 
 
 def number(text: str) -> int:

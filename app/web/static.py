@@ -17,6 +17,7 @@ from chirp.server.conditional import evaluate_conditional_response
 
 PREFIX = "/static/"
 VENDOR = "/static/vendor/"  # files there carry their version in the name
+NOT_WRITTEN = "Files can only be read. Use GET or HEAD."
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -30,7 +31,7 @@ class StaticFile:
 
 
 class StaticFiles:
-    """Middleware that answers GET and HEAD below /static/ from memory.
+    """Middleware that answers for the files below /static/ from memory.
 
     Read once, when the app is made: a changed file needs a restart, a half-copied one is
     never served, and no request path ever becomes a file path.
@@ -49,8 +50,12 @@ class StaticFiles:
 
     async def __call__(self, request: Request, next: Next) -> AnyResponse:
         file = self._files.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
-        if file is None or request.method not in ("GET", "HEAD"):
+        if file is None:
             return await next(request)
+        if request.method not in ("GET", "HEAD"):
+            return Response(NOT_WRITTEN, status=405, content_type="text/plain; charset=utf-8").with_headers(
+                {"Allow": "GET, HEAD", "Cache-Control": "no-store"}
+            )
         fresh = request.query.get("v") == file.fingerprint or request.path.startswith(VENDOR)
         response = (
             Response(file.body, content_type=file.content_type)

@@ -413,6 +413,20 @@ async def test_a_list_that_cannot_be_meant_is_refused(api: Api, query: str, para
     assert_problem(await api.ask("GET", f"{CONTACTS}?{query}"), 422, parameter)
 
 
+async def test_who_only_reads_is_not_told_that_nothing_was_changed(
+    api: Api, store: ContactStore, ada: Contact
+) -> None:
+    asked = [CONTACTS, at(ada), "/api/v1/batches/1", f"{CONTACTS}/export?format=x", f"{CONTACTS}?limit=0"]
+    for address in asked:
+        refused = await api.get(address, strange=1) if "?" not in address else await api.ask("GET", address)
+        assert refused.status == 422
+        assert "changed" not in refused.value["detail"]
+    for address in (CONTACTS, f"{CONTACTS}/bulk", "/api/v1/batches/1/undo"):
+        refused = await api.post(f"{address}?strange=1", {"name": 1})
+        assert_problem(refused, 422, "strange")
+        assert "Nothing was changed." in refused.value["detail"]
+
+
 async def test_a_place_that_no_list_gave_is_no_page(api: Api, five: list[Contact]) -> None:
     following = (await api.get(limit=2)).links["next"]
 
@@ -753,7 +767,10 @@ async def test_control_characters_break_a_rule(api: Api, store: ContactStore, na
 async def test_a_body_above_the_limit_is_refused(api: Api, store: ContactStore) -> None:
     body = {"name": "Ada", "phone": "1", "notes": "x" * BODY_LIMIT}
 
-    assert_problem(await api.post(CONTACTS, body), 413)
+    refused = await api.post(CONTACTS, body)
+
+    assert_problem(refused, 413)
+    assert f"{BODY_LIMIT} bytes. Send less at a time." in refused.value["detail"]
     assert store.count() == 0
 
 

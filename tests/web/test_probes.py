@@ -36,6 +36,15 @@ async def test_a_running_app_is_healthy_and_ready(client: TestClient) -> None:
     assert (health.status, health.text) == (200, "ok")
     assert (ready.status, ready.text) == (200, '{"status": "ready"}')
     assert ready.content_type == "application/json"
+    assert health.header("Cache-Control") == ready.header("Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+async def test_a_probe_can_only_be_asked(client: TestClient, path: str) -> None:
+    refused = await client.post(path)
+
+    assert (refused.status, refused.header("Allow")) == (405, "GET, HEAD")
+    assert (await client.request("HEAD", path)).status == 200
 
 
 async def test_an_app_whose_store_is_closed_is_healthy_but_not_ready(

@@ -186,7 +186,7 @@ async def post_sign_in(client: TestClient, agent: str = "", at: str = "/sign-in"
 
 # ---- closed by default
 
-OPEN = {"/sign-in", "/ready", "/metrics"}
+OPEN = {"/sign-in", "/health", "/ready", "/metrics"}
 KINDS = {
     "navigation": {"sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"},
     "old browser": {},

@@ -130,5 +130,8 @@ async def test_nothing_else_is_served(client: TestClient, path: str) -> None:
 
 async def test_files_cannot_be_written(client: TestClient) -> None:
     answer = Answer.of(await client.post("/static/app.css", data={"a": "b"}))
+    nothing = Answer.of(await client.post("/static/nothing.css", data={"a": "b"}))
 
-    assert answer.status == 404
+    assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD")
+    assert answer.header("Cache-Control") == "no-store"
+    assert nothing.status == 404
