@@ -32,7 +32,7 @@ from prometheus_client import (
 
 from app.contacts.contact import ContactError
 from app.settings import Settings
-from app.store import AccountError, Accounts, ContactStore
+from app.store import AccountError, Accounts, ContactStore, StoreUnavailable
 from app.web.errors import Middleware
 from app.web.forms import OVERRIDES
 from app.web.static import PREFIX
@@ -41,6 +41,7 @@ UNKNOWN = "unknown"  # the label of every path that is no route
 LEFT = 499  # the status, after nginx, of a request whose client left before the answer
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are "other"
 UNTIMED = frozenset({"settled", "last_change", "open_worker", "close_worker", "close"})  # all day, or once
+OPERATIONS = [name for name in vars(ContactStore) if not name.startswith("_") and name not in UNTIMED]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -67,6 +68,8 @@ class Metrics:
         self._failures = Counter(
             "contacts_store_errors", "Calls of the store that failed.", ["operation", "error"], **counted
         )
+        for operation in OPERATIONS:  # at 0 from the start: an alarm does not see what begins with 1
+            self._failures.labels(operation, StoreUnavailable.__name__)
         Gauge("contacts_gil_enabled", "Whether threads take turns.", **counted).set_function(
             lambda: float(sys._is_gil_enabled())
         )

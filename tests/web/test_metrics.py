@@ -14,7 +14,7 @@ from app.contacts.changes import Batch
 from app.contacts.contact import Contact, ContactDraft
 from app.main import create_app
 from app.settings import Env, Settings
-from app.store import ContactStore, StoreUnavailable
+from app.store import WRITES, ContactStore, StoreUnavailable
 from app.store.memory import MemoryStore
 from app.store.sqlite import SQLiteStore
 from app.web.live import Live
@@ -135,6 +135,16 @@ async def test_failures_of_the_store_are_counted_and_answers_are_not() -> None:
         error = "StoreUnavailable"
         assert await _value(client, "contacts_store_errors_total", operation="add", error=error) == 1
         assert "NoSuchContact" not in (await client.get("/metrics")).text
+
+
+async def test_the_failures_of_each_operation_are_0_before_the_first(fresh: TestClient) -> None:
+    text = (await fresh.get("/metrics")).text
+    series = re.findall(r'^contacts_store_errors_total{error="(\w+)",operation="(\w+)"} (\S+)$', text, re.M)
+
+    assert {(error, value) for error, _, value in series} == {("StoreUnavailable", "0.0")}
+    operations = {operation for _, operation, _ in series}
+    assert operations >= WRITES | {"list", "get", "batches", "check"}
+    assert all(hasattr(MemoryStore, operation) for operation in operations)
 
 
 async def test_open_streams_are_counted_while_they_last(apart: App, fresh: TestClient) -> None:
