@@ -5,8 +5,9 @@ import hmac
 import secrets
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 
 from argon2 import PasswordHasher
@@ -20,7 +21,7 @@ SECRET = 32  # characters that the secret has at least
 SHORTEST, LONGEST = 12, 256  # characters of a password
 NAME_LIMIT = 60  # characters of a user's name
 AT_ONCE = 2  # passwords that are hashed at the same time: each takes 64 MB and four threads
-WAITING = 24  # that may wait for their turn: some seconds
+WAITING = 24  # that may be hashed or wait for their turn: some seconds
 
 BUSY = "Too many people are signing in at this moment. Please try again in a few seconds."
 MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -84,26 +85,31 @@ def password_problem(password: str, name: str) -> str:
 class Passwords:
     """Hashes passwords with argon2id, a few at a time and on threads of their own.
 
-    Its methods take a fifth of a second. Call them `on_thread`.
+    Its methods take a fifth of a second. Call them `on_thread`, from a `place`.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password")
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._taken = 0
 
-    async def on_thread[T](self, work: Callable[[], T]) -> T:
-        """Do the work when its turn comes, while the worker goes on; HTTPError 503 if too many wait."""
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those who wait, to be taken before anything else; HTTPError 503 if there is none."""
         with self._lock:
-            if self._waiting >= WAITING:
+            if self._taken >= WAITING:
                 raise HTTPError(503, BUSY, headers=(("Retry-After", "5"),))
-            self._waiting += 1
+            self._taken += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            yield
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._taken -= 1
+
+    async def on_thread[T](self, work: Callable[[], T]) -> T:
+        """Do the work when its turn comes, while the worker goes on. Only for those who have a place."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def hash(self, password: str) -> str:
         """The hash to keep of a password."""

@@ -6,7 +6,7 @@ signed in before is known by a cookie and counted by itself.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from ipaddress import IPv6Address, ip_address
@@ -60,16 +60,14 @@ _SYSTEMS = {
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class TooMany(Exception):
     """Nobody may try now. seconds: how long that lasts."""
 
-    seconds: int
-
-    def __str__(self) -> str:
-        minutes = -(-self.seconds // 60)
+    def __init__(self, seconds: int) -> None:
+        minutes = -(-seconds // 60)
         wait = f"{minutes} minute{'' if minutes == 1 else 's'}"
-        return f"There were too many attempts. Please wait {wait}, then try again."
+        super().__init__(f"There were too many attempts. Please wait {wait}, then try again.")
+        self.seconds = seconds
 
 
 # --- signing in and out
@@ -149,7 +147,8 @@ async def change_password(request: Request, gate: Gate, passwords: Passwords) ->
         errors["again"] = SHORT["again"]
     if user is None or errors:
         return replace(_account_page(gate, errors=errors), status=422)
-    kept = await passwords.on_thread(partial(passwords.hash, wanted))
+    with passwords.place():
+        kept = await passwords.on_thread(partial(passwords.hash, wanted))
     gate.accounts.set_password(user.id, kept, gate.clock())
     log.info("password changed: user %d", user.id)
     found = gate.accounts.find(user.name)
@@ -165,18 +164,23 @@ async def change_password(request: Request, gate: Gate, passwords: Passwords) ->
 async def _verified(
     request: Request, gate: Gate, passwords: Passwords, name: str, password: str
 ) -> User | None:
-    """The user of this name, if the password is theirs. TooMany when nobody may try."""
+    """The user of this name, if the password is theirs. TooMany when nobody may try.
+
+    HTTPError 503 when too many wait, StoreUnavailable. What can refuse an attempt before the password is
+    compared comes before it is counted: whoever is told to try again has not failed.
+    """
     counters = _counters(request, gate, name)
-    if seconds := gate.accounts.attempt(counters, gate.clock()):
-        raise TooMany(seconds)
-    user, kept = gate.accounts.find(" ".join(normal(name).split())) or (None, None)
-    if not await passwords.on_thread(partial(passwords.verify, kept, password)) or not user or not kept:
-        return None
-    gate.accounts.forgive(counters)
-    if passwords.is_outdated(kept):
-        renewed = await passwords.on_thread(partial(passwords.hash, password))
-        gate.accounts.rehash(user.id, kept, renewed)
-    return user
+    with passwords.place():
+        user, kept = gate.accounts.find(" ".join(normal(name).split())) or (None, None)
+        if seconds := gate.accounts.attempt(counters, gate.clock()):
+            raise TooMany(seconds)
+        if not await passwords.on_thread(partial(passwords.verify, kept, password)) or not user or not kept:
+            return None
+        gate.accounts.forgive(counters)
+        if passwords.is_outdated(kept):
+            renewed = await passwords.on_thread(partial(passwords.hash, password))
+            gate.accounts.rehash(user.id, kept, renewed)
+        return user
 
 
 def _counters(request: Request, gate: Gate, name: str) -> dict[bytes, int]:

@@ -7,26 +7,28 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, Literal, cast
 
 import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from chirp import App
+from chirp import App, HTTPError
 from chirp.testing import TestClient
 
 from app.contacts.listing import ListQuery
 from app.main import create_app
 from app.server import asgi
 from app.settings import BadSetting, Settings
-from app.store import CannotOpen, ContactStore
+from app.store import CannotOpen, ContactStore, StoreUnavailable
 from app.store.memory import MemoryStore
+from app.store.sql_accounts import SQLAccounts
 from app.store.sqlite import SQLiteStore
 from app.web import live
-from app.web.credentials import Keys, Passwords, new_token
+from app.web.credentials import WAITING, Keys, Passwords, new_token
 from app.web.gate import FIELD, _marked
 from app.web.live import Live
 from app.web.sign_in import browser_of, network_of
@@ -96,6 +98,7 @@ class ClosedShelf(Shelf):
 
 
 CLOCK, HASHER, SHELF = Clock(), CountingHasher(), ClosedShelf()
+PASSWORDS = Passwords(HASHER)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,7 @@ def app(shelf: Shelf) -> App:
     return create_app(
         Settings(auth="password", secret=SECRET),
         cast("ContactStore", shelf),
-        passwords=Passwords(HASHER),
+        passwords=PASSWORDS,
         clock=CLOCK,
     )
 
@@ -482,6 +485,62 @@ async def test_a_hash_with_old_parameters_is_renewed(signed_in: Signed, sqlite: 
     assert found[1] != old
     assert HASHER.verify(found[1], PASSWORD)
     assert not await closed_to(browser)  # the session stays
+
+
+# ---- when many sign in at once
+
+
+async def test_two_passwords_are_hashed_at_a_time_and_no_more_than_24_wait_with_them() -> None:
+    passwords, at_work, free = Passwords(HASHER), Semaphore(0), Semaphore(0)
+
+    def work() -> bool:
+        at_work.release()
+        return free.acquire(timeout=20)
+
+    async def ask() -> bool:
+        with passwords.place():
+            return await passwords.on_thread(work)
+
+    asked = [asyncio.create_task(ask()) for _ in range(24)]
+    try:
+        await asyncio.to_thread(lambda: [at_work.acquire(timeout=20) for _ in range(2)])
+        with pytest.raises(HTTPError, match="try again in a few seconds") as refused, passwords.place():
+            pass
+        begun_before_their_turn = at_work.acquire(blocking=False)
+    finally:
+        free.release(25)
+        done = await asyncio.gather(*asked)
+
+    assert (refused.value.status, begun_before_their_turn) == (503, False)
+    assert done == [True] * 24
+    assert await ask()  # there is room again
+
+
+async def test_who_finds_no_place_has_not_failed(
+    client: TestClient,
+) -> None:
+    with ExitStack() as places:
+        for _ in range(WAITING):
+            places.enter_context(PASSWORDS.place())
+        busy = [await post_sign_in(client) for _ in range(30)]
+
+    assert {(answer.status, answer.header("Retry-After")) for answer in busy} == {(503, "5")}
+    assert (await post_sign_in(client)).status == 303
+
+
+async def test_who_is_let_down_by_the_store_has_not_failed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLAccounts, "find", _fail)
+        failed = [await post_sign_in(client) for _ in range(30)]
+
+    assert {answer.status for answer in failed} == {503}
+    assert (await post_sign_in(client)).status == 303
+
+
+def _fail(*_: object) -> None:
+    raise StoreUnavailable("The address book cannot be read.")
 
 
 # ---- those who try many passwords
