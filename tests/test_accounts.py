@@ -241,12 +241,33 @@ def test_an_attempt_that_has_to_wait_is_not_counted(accounts: Accounts) -> None:
     assert accounts.attempt({b"address": 20}, AT + timedelta(seconds=60)) == 0
 
 
+def test_an_attempt_that_was_right_takes_back_itself_and_its_wait(accounts: Accounts) -> None:
+    for _ in range(3):
+        accounts.attempt({b"address": 3}, AT)
+    accounts.forgive([], [b"address"])
+
+    assert accounts.attempt({b"address": 3}, AT) == 0
+    assert accounts.attempt({b"address": 3}, AT) == 60
+    accounts.forgive([], [b"address", b"none"])
+    assert accounts.attempt({b"address": 3}, AT) == 0
+    assert accounts.attempt({b"address": 3}, AT) == 60
+
+
+def test_failures_are_forgotten_a_day_after_the_first(accounts: Accounts) -> None:
+    for hour in range(0, 24, 6):
+        assert accounts.attempt({b"address": 5}, AT + timedelta(hours=hour)) == 0
+
+    for _ in range(5):
+        assert accounts.attempt({b"address": 5}, AT + timedelta(days=1)) == 0
+    assert accounts.attempt({b"address": 5}, AT + timedelta(days=1)) == 60
+
+
 def test_failures_are_forgotten_when_forgiven_and_after_a_day(book: ContactStore, accounts: Accounts) -> None:
     for _ in range(5):
         accounts.attempt({b"mine": 5}, AT)
         accounts.attempt({b"others": 5}, AT)
 
-    accounts.forgive([b"mine"])
+    accounts.forgive([b"mine"], [])
 
     assert accounts.attempt({b"mine": 5}, AT) == 0
     assert accounts.attempt({b"others": 5}, AT) == 60

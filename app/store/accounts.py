@@ -13,7 +13,7 @@ from typing import Protocol
 IDLE = timedelta(hours=12)  # after which a session ends that nobody has used, unless it is remembered
 FIRST_WAIT = 60  # seconds that the first failure too many costs; each further one costs twice as many
 LONGEST_WAIT = 15 * 60
-MEMORY = timedelta(days=1)  # after which failures are forgotten
+MEMORY = timedelta(days=1)  # after the first failure, all are forgotten
 
 
 class AccountError(Exception):
@@ -148,8 +148,11 @@ class Accounts(Protocol):
         """
         ...
 
-    def forgive(self, counters: Iterable[bytes]) -> None:
-        """Forget the failures of these counters."""
+    def forgive(self, cleared: Iterable[bytes], lessened: Iterable[bytes]) -> None:
+        """Forget that an attempt was counted, because it was right, and that anybody has to wait for it.
+
+        cleared: counters that forget all other failures, too. lessened: those that keep them.
+        """
         ...
 
 

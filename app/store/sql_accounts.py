@@ -29,7 +29,7 @@ SELECT ?, id, ?, ?, ?, ?, ? FROM account WHERE id = ? AND changed_at = ?
 """
 _ATTEMPT = """
 INSERT INTO attempt VALUES (?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, at = excluded.at, until = excluded.until
+ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, until = excluded.until
 """
 
 
@@ -151,10 +151,16 @@ class SQLAccounts:
                 rows.execute(_ATTEMPT, (key, failures, milliseconds(at), milliseconds(end)))
         return 0
 
-    def forgive(self, counters: Iterable[bytes]) -> None:
+    def forgive(self, cleared: Iterable[bytes], lessened: Iterable[bytes]) -> None:
         with self._write() as rows:
-            for key in counters:
+            for key in cleared:
                 rows.execute("DELETE FROM attempt WHERE key = ?", (key,))
+            for key in lessened:
+                # Nobody had to wait when it was let through, so the wait that there is began with it.
+                rows.execute(
+                    "UPDATE attempt SET failures = failures - 1, until = 0 WHERE key = ? AND failures > 0",
+                    (key,),
+                )
 
 
 def copy_accounts(old: Rows, new: Rows) -> None:

@@ -1,8 +1,8 @@
 """Signing in and out, and the account: /sign-in, /sign-out, /account. Who may pass: app.web.gate.
 
 Whoever tries passwords has to wait more and more, by name and by address. A name can be tried from
-everywhere, so somebody could keep its owner waiting for ever; but a browser in which that person was
-signed in before is known by a cookie and counted by itself.
+everywhere, so somebody could keep its owner waiting for ever, and one colleague a whole office; but a
+browser in which that person was signed in before is known by a cookie and counted by itself.
 """
 
 import logging
@@ -176,7 +176,8 @@ async def _verified(
             raise TooMany(seconds)
         if not await passwords.on_thread(partial(passwords.verify, kept, password)) or not user or not kept:
             return None
-        gate.accounts.forgive(counters)
+        own, *shared = counters
+        gate.accounts.forgive([own], shared)
         if passwords.is_outdated(kept):
             renewed = await passwords.on_thread(partial(passwords.hash, password))
             gate.accounts.rehash(user.id, kept, renewed)
@@ -184,13 +185,11 @@ async def _verified(
 
 
 def _counters(request: Request, gate: Gate, name: str) -> dict[bytes, int]:
-    """What an attempt counts against, each with the failures that it lets pass."""
+    """What an attempt counts against, each with the failures that it lets pass; that of the name first."""
     name = " ".join(normal(name).split()).casefold()
-    cookie = read_cookie(request, KNOWN)
-    is_known = gate.keys.is_code(cookie, "known", name)
-    counters = {
-        gate.keys.key("attempt by known browser" if is_known else "attempt by name", name): FREE_BY_NAME
-    }
+    if gate.keys.is_code(read_cookie(request, KNOWN), "known", name):
+        return {gate.keys.key("attempt by known browser", name): FREE_BY_NAME}
+    counters = {gate.keys.key("attempt by name", name): FREE_BY_NAME}
     if request.client and (network := network_of(request.client[0])):
         counters[gate.keys.key("attempt by address", network)] = FREE_BY_ADDRESS
     return counters

@@ -583,6 +583,49 @@ async def test_one_address_cannot_try_many_names(visitor: Callable[[], Browser])
     assert [answer.status for answer in tried] == [422] * 20 + [429]
 
 
+async def test_somebody_with_an_account_cannot_try_more_names(
+    visitor: Callable[[], Browser], signed_in: Signed
+) -> None:
+    for number in range(19):
+        await sign_in(visitor(), f"name {number}", "wrong horse")
+    for _ in range(3):
+        await signed_in("alan")
+
+    tried = [await sign_in(visitor(), f"other {number}", "wrong horse") for number in range(2)]
+    CLOCK.forward(seconds=60)
+    await signed_in("alan")
+    later = [await sign_in(visitor(), f"third {number}", "wrong horse") for number in range(2)]
+
+    assert [answer.status for answer in tried] == [422, 429]
+    assert [answer.status for answer in later] == [422, 429]
+    assert later[1].header("Retry-After") == "120"
+
+
+async def test_a_colleague_who_fails_keeps_nobody_waiting_who_was_here_before(
+    visitor: Callable[[], Browser], signed_in: Signed
+) -> None:
+    mine = await signed_in("grace")
+    await mine.submit((await mine.open("/contacts")).dom.form("Sign out"))
+    for number in range(21):
+        colleague = await sign_in(visitor(), f"name {number}", "wrong horse")
+
+    typo = await sign_in(mine, "grace", "wrong horse")
+    answer = await sign_in(mine, "grace")
+
+    assert colleague.status == 429
+    assert (typo.status, answer.via) == (422, "/contacts")
+
+
+async def test_an_office_begins_each_day_anew(visitor: Callable[[], Browser]) -> None:
+    tried = []
+    for _ in range(6):  # in three days
+        for number in range(9):
+            tried.append((await sign_in(visitor(), f"name {number}", "wrong horse")).status)
+        CLOCK.forward(hours=12)
+
+    assert tried == [422] * 54
+
+
 async def test_nobody_can_lock_out_a_person_from_a_browser_they_used_before(
     visitor: Callable[[], Browser], signed_in: Signed
 ) -> None:
