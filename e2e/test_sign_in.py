@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.steps import assert_accessible, assert_no_sideways_scroll, field, open_form, row, toast
+from e2e.steps import add, assert_accessible, assert_no_sideways_scroll, field, open_form, row, toast
 from tests.server_process import ROOT, environment, running_server
 
 PASSWORD = "correct horse battery"
@@ -148,6 +148,27 @@ def test_signing_out_everywhere_clears_another_window(
     expect(signed_in.get_by_text("You are signed out everywhere.")).to_be_visible()
     expect(elsewhere).to_have_url(NEVER)  # by itself: its event stream has ended
     expect(elsewhere.get_by_text("Grace Hopper")).to_have_count(0)
+
+
+def test_a_change_elsewhere_leaves_other_rows_alone_though_each_answer_masks_the_token_anew(
+    signed_in: Page, new_window: Callable[..., Page]
+) -> None:
+    elsewhere = new_window()
+    elsewhere.goto("/contacts")
+    sign_in(elsewhere)
+    row(signed_in, "Grace Hopper").evaluate(
+        """(row) => new MutationObserver(() => row.setAttribute("data-touched", ""))
+          .observe(row, { subtree: true, childList: true, attributeFilter: ["value", "id", "class"] })"""
+    )
+
+    add(elsewhere, "Aaron Arrival", email="aaron@example.com")
+    expect(row(signed_in, "Aaron Arrival")).to_be_visible()
+    untouched = row(signed_in, "Grace Hopper").get_attribute("data-touched")
+    row(signed_in, "Aaron Arrival").get_by_role("button", name="Delete").click()
+
+    assert untouched is None
+    expect(toast(signed_in)).to_contain_text("Deleted Aaron Arrival")
+    expect(row(elsewhere, "Aaron Arrival")).to_have_count(0)
 
 
 def test_the_back_button_shows_nothing_to_whoever_comes_next(signed_in: Page) -> None:

@@ -21,7 +21,7 @@ from app.store.memory import MemoryStore
 from app.store.moving import move
 from app.store.sql import SQLStore
 from app.store.sqlite import SQLiteStore
-from app.web.credentials import Keys, Passwords
+from app.web.credentials import Keys, Passwords, is_masked, masked
 
 ROOT = Path(__file__).parents[1]
 AT = datetime(2026, 3, 7, 12, tzinfo=UTC)
@@ -292,6 +292,18 @@ def test_a_keyed_hash_is_of_one_secret_and_for_one_purpose() -> None:
     assert keys.is_code(keys.code("form", "x"), "form", "x")
     assert not keys.is_code("é", "form", "x")
     assert SECRET not in repr(keys)
+
+
+def test_a_masked_hash_is_known_under_every_mask_and_no_other_is() -> None:
+    keys = Keys(SECRET)
+    key = keys.key("form", "x")
+
+    shown = {masked(key) for _ in range(100)}
+
+    assert len(shown) == 100
+    assert all(is_masked(text, key) for text in shown)
+    assert not any(is_masked(text, keys.key("form", "y")) for text in shown)
+    assert not any(is_masked(text, key) for text in ("", "é", key.hex(), key.hex() * 2, shown.pop()[:-2]))
 
 
 # ---- the command line

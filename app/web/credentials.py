@@ -52,6 +52,29 @@ class Keys:
         return hmac.compare_digest(given.encode(errors="replace"), self.code(purpose, text).encode())
 
 
+def masked(key: bytes) -> str:
+    """A keyed hash as a page can hold it: another text each time, half of it the mask.
+
+    A page is compressed, and its length would tell, guess by guess, which text is in it twice (BREACH).
+    """
+    mask = secrets.token_bytes(len(key))
+    return (mask + _xor(mask, key)).hex()
+
+
+def is_masked(given: str, key: bytes) -> bool:
+    """Whether a text is this keyed hash under some mask."""
+    try:
+        both = bytes.fromhex(given)
+    except ValueError:
+        return False
+    half = len(key)
+    return len(both) == 2 * half and hmac.compare_digest(_xor(both[:half], both[half:]), key)
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
 def new_token() -> str:
     """256 bits that nobody can guess."""
     return secrets.token_urlsafe(32)

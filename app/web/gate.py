@@ -3,7 +3,6 @@
 What protects what, and why the tokens in forms are ours and not Chirp's: docs/decisions/0011-sign-in.md.
 """
 
-import hmac
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from chirp.middleware.protocol import AnyResponse, Next
 
 from app.contacts.contact import now
 from app.store import Accounts, Session, StoreUnavailable, User
-from app.web.credentials import Keys
+from app.web.credentials import Keys, is_masked, masked
 from app.web.forms import UPLOAD, read_form
 from app.web.problems import Problem, is_api
 from app.web.security import SAFE_METHODS
@@ -78,7 +77,7 @@ class Gate:
         elif request.path not in OPEN:
             return await self._refuse(request)
         if request.path == SIGN_IN:
-            g.form_token = self.visit_token(read_cookie(request, VISIT))
+            g.form_key = self.visit_key(read_cookie(request, VISIT))
         if request.method not in SAFE_METHODS:
             await _refuse_strange_form(request)
         return await next(request)
@@ -92,14 +91,14 @@ class Gate:
         g.user, g.visitor = user, Visitor(user.name)
         # The same in each session of a person, so that a form which is open while the session ends can
         # still be sent when they have signed in again.
-        g.form_token = self.keys.code("form", f"{user.id} {user.changed_at.timestamp()}")
+        g.form_key = self.keys.key("form", f"{user.id} {user.changed_at.timestamp()}")
 
-    def visit_token(self, visit: str) -> str:
-        """What the sign-in form holds for a browser with this cookie; "" without a cookie.
+    def visit_key(self, visit: str) -> bytes:
+        """What the sign-in form holds for a browser with this cookie, masked; b"" without a cookie.
 
         So no other site can sign somebody in under a name of its own, to see what they then type.
         """
-        return self.keys.code("visit", visit) if visit else ""
+        return self.keys.key("visit", visit) if visit else b""
 
     def session_key(self, request: Request) -> bytes:
         """What the session of a request is known by, whether or not there is one."""
@@ -167,10 +166,10 @@ async def mark_forms(request: Request, next: Next) -> AnyResponse:
     if g.get("session") and response.header("Cache-Control") in (None, "private, no-cache"):
         others = tuple(pair for pair in response.headers if pair[0].lower() != "cache-control")
         response = replace(response, headers=(*others, ("Cache-Control", "no-store")))
-    token = g.get("form_token")
-    if not token or not (response.content_type or "").startswith("text/html"):
+    key: bytes = g.get("form_key") or b""
+    if not key or not (response.content_type or "").startswith("text/html"):
         return response
-    field = rf'\g<0><input type="hidden" name="{FIELD}" value="{token}">'
+    field = rf'\g<0><input type="hidden" name="{FIELD}" value="{masked(key)}">'
     if isinstance(response, Response):
         return replace(response, body=_FORM.sub(field, cast("str", response.body)))
     if isinstance(response, StreamingResponse):
@@ -209,9 +208,8 @@ async def _refuse_strange_form(request: Request) -> None:
     given = request.headers.get(HEADER)
     if given is None and "form" in (request.content_type or "").lower():
         given = (await read_form(request)).get(FIELD)
-    expected: str = g.get("form_token") or ""
-    # As bytes, because texts that are not ASCII cannot be compared.
-    if not expected or not hmac.compare_digest((given or "").encode(errors="replace"), expected.encode()):
+    key: bytes = g.get("form_key") or b""
+    if not key or not is_masked(given or "", key):
         if is_api(request):
             raise HTTPError(403, STRANGE_CALL)
         raise HTTPError(403, STRANGE_VISIT if request.path == SIGN_IN else STRANGE_FORM)

@@ -229,7 +229,7 @@ def _open_session(
 def _sign_in_page(request: Request, gate: Gate, **context: Any) -> Response:
     """The form, which belongs to the browser that it is sent to."""
     visit = read_cookie(request, VISIT) or new_token()
-    g.form_token = gate.visit_token(visit)
+    g.form_key = gate.visit_key(visit)
     fields = {"name": "", "remember": False, "error": "", "problem": "", "told": ""}
     response = gate.page("sign_in.html", **fields | context)
     return with_cookie(response, VISIT, visit)

@@ -905,7 +905,10 @@ async def test_a_write_without_the_token_of_our_pages_is_refused(
     theirs = (await other.open("/contacts/new")).dom.id("contact-form").fields[FIELD]
     headers = FORM_HEADERS | {"cookie": f"session={browser.cookies['session']}"}
 
-    for token in ("", "x", "\u00e9", str(theirs)):
+    mine = str((await browser.open("/contacts/new")).dom.id("contact-form").fields[FIELD])
+    bare = f"{int(mine[:64], 16) ^ int(mine[64:], 16):064x}"
+
+    for token in ("", "x", "\u00e9", str(theirs), bare, mine[:-2], mine + "00", mine[:-1] + "g", "00" * 64):
         body = encoded({"name": "Alan", "email": "a@example.net", FIELD: token}).encode()
         assert (await client.post("/contacts", headers=headers, body=body)).status == 403
         given = headers | {"x-csrf-token": token.encode().decode("latin-1")}
@@ -1002,7 +1005,34 @@ async def test_every_form_of_a_page_holds_the_token_of_who_looks(signed_in: Sign
         tokens.append(held.pop())
 
     assert len(set(tokens)) == 2
-    assert all(len(token) == 64 for token in tokens)
+    assert all(len(token) == 128 for token in tokens)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/sign-in"])
+async def test_no_two_answers_show_the_token_alike(
+    signed_in: Signed, visitor: Callable[[], Browser], path: str
+) -> None:
+    """So the length of compressed pages tells nothing about it (BREACH)."""
+    browser = visitor() if path == "/sign-in" else await signed_in()
+
+    answers = [await browser.open(path) for _ in range(3)]
+
+    shown = [str(answer.dom.all("form", method="post")[0].fields[FIELD]) for answer in answers]
+    masks, rests = {token[:64] for token in shown}, {token[64:] for token in shown}
+    assert len(masks) == len(rests) == 3
+    keys = {int(token[:64], 16) ^ int(token[64:], 16) for token in shown}
+    assert len(keys) == 1
+    assert not any(f"{keys.copy().pop():064x}" in answer.body.decode() for answer in answers)
+
+
+async def test_a_token_of_an_older_answer_still_counts(signed_in: Signed, sqlite: SQLiteStore) -> None:
+    browser = await signed_in()
+    first = (await browser.open("/contacts/new")).dom.id("contact-form")
+    await browser.open("/contacts/new")
+
+    await browser.submit(first, name="Alan Turing", email="alan@example.net")
+
+    assert sqlite.count() == 2
 
 
 async def test_a_form_whose_tag_comes_in_two_pieces_holds_it_too() -> None:
