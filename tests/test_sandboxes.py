@@ -4,6 +4,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from secrets import token_urlsafe
 from weakref import ref
@@ -17,7 +18,7 @@ from app.settings import BadSetting, Settings, refuse_unfit_demo, refuse_unsafe
 from app.store import StoreFull, StoreUnavailable, sandbox
 from app.store.sandbox import CONTACTS, SandboxStore
 from app.web import sandboxes as module
-from app.web.sandboxes import BUDGET, BURST, IDLE, RATE, ROOM, Sandboxes
+from app.web.sandboxes import BUDGET, BURST, BURST_EACH, IDLE, RATE, RATE_EACH, ROOM, Sandboxes
 from tests.making import add, draft
 
 ADA = draft("Ada King")  # not one of the samples
@@ -269,6 +270,30 @@ def test_only_so_many_are_made_in_a_time_and_the_others_go_on(sandboxes: Sandbox
         sandboxes.open(f"late {number}")
     with pytest.raises(StoreUnavailable):
         sandboxes.open("later")
+
+
+def test_one_address_does_not_keep_out_the_others(sandboxes: Sandboxes, clock: Clock) -> None:
+    for second in range(600):  # one a second, as fast as the server lets it
+        with suppress(StoreUnavailable):
+            sandboxes.open(f"flood {second}", "192.0.2.1")
+        sandboxes.open(f"newcomer {second}", f"198.51.100.{second % 200}")
+        clock.time += 1
+
+    assert sum(sandboxes.peek(f"flood {second}") is not None for second in range(600)) == 20 + 59
+
+
+def test_what_is_kept_of_addresses_has_a_bound(sandboxes: Sandboxes, clock: Clock) -> None:
+    most = 0
+    for number in range(5_000):
+        with suppress(StoreUnavailable):
+            sandboxes.open(f"browser {number}", f"2001:db8:0:{number:x}::")
+        most = max(most, len(sandboxes._by_network))
+        clock.time += 0.1
+    clock.time += BURST_EACH / RATE_EACH
+    sandboxes.open("late", "192.0.2.1")
+
+    assert most < BURST + RATE / RATE_EACH + 2
+    assert len(sandboxes._by_network) == 1
 
 
 def test_whoever_does_something_every_quarter_of_an_hour_is_not_pushed_out() -> None:

@@ -26,18 +26,19 @@ from app.web.errors import Middleware, problem_event
 from app.web.lists import see_other
 from app.web.live import Log
 from app.web.security import SAFE_METHODS
-from app.web.transport import is_https
+from app.web.transport import is_https, network_of
 from app.web.uploads import Limits, NoRoom, Upload, Uploads
 
 RESET = "/demo/reset"
 COOKIE = "sandbox"
 FOR_PROGRAMS = frozenset({"/ready", "/metrics"})  # who asks there is no visitor; /health does not come here
 IDLE = 3_600.0  # seconds without a request after which a sandbox goes
-ROOM = 1_000  # sandboxes; for one more, the one that was not used for longest goes
+ROOM = 2_000  # sandboxes; for one more, the one that was not used for longest goes
 BUDGET = 256 * 1_048_576  # bytes of all sandboxes together; when they have more, the heaviest goes
-RATE = 1.0  # new sandboxes in a second, and
-BURST = 60  # so many at once: so whoever does something every quarter of an hour is never pushed out
-UPLOADS = Limits(uploads=ROOM, file=1_048_576, rows=500)
+RATE = 2.0  # new sandboxes in a second, and
+BURST = 100  # so many at once: so whoever does something every quarter of an hour is never pushed out
+RATE_EACH, BURST_EACH = 0.1, 20  # the same of one address, so that no single one keeps out all others
+UPLOADS = Limits(uploads=1_000, file=1_048_576, rows=500)
 
 NO_COOKIE = (
     "This demo knows by a cookie which contacts are yours, and your browser has sent none. "
@@ -68,6 +69,24 @@ class Sandbox:
     used: float
 
 
+class Tickets:
+    """How many sandboxes may be made: some at once, then as many as come back in a second."""
+
+    def __init__(self, burst: int, rate: float, now: float) -> None:
+        self._burst, self._rate = burst, rate
+        self._left, self._counted = float(burst), now  # how many, and when that was so
+
+    def left(self, now: float) -> float:
+        """How many there are now."""
+        self._left = min(self._burst, self._left + (now - self._counted) * self._rate)
+        self._counted = now
+        return self._left
+
+    def take(self) -> None:
+        """Use one."""
+        self._left -= 1
+
+
 class Sandboxes:
     """All sandboxes of this process, within bounds. Any thread may use it.
 
@@ -84,7 +103,8 @@ class Sandboxes:
         self._lock = threading.Lock()
         self._all: OrderedDict[str, Sandbox] = OrderedDict()  # by token; the one last used comes last
         self._made = 0
-        self._tickets, self._counted = float(BURST), now()  # how many may be made, and when that was so
+        self._tickets = Tickets(BURST, RATE, now())
+        self._by_network: OrderedDict[str, Tickets] = OrderedDict()  # the one last asked for comes last
 
     def find(self, token: str) -> Sandbox | None:
         """The sandbox of a token, which is used by that; None when there is none (any more)."""
@@ -102,13 +122,16 @@ class Sandboxes:
             self._sweep()
             return self._all.get(token)
 
-    def open(self, token: str) -> Sandbox:
-        """The sandbox of a token, made if there is none. StoreUnavailable when too many are being made."""
+    def open(self, token: str, network: str = "") -> Sandbox:
+        """The sandbox of a token, made if there is none. StoreUnavailable when too many are being made.
+
+        network: who asks, see network_of; "" when that is not known.
+        """
         with self._lock:
             self._sweep()
             sandbox = self._all.get(token)
             if sandbox is None:
-                self._take_ticket()
+                self._take_ticket(network)
                 while len(self._all) >= ROOM:
                     self._all.popitem(last=False)
                 self._made += 1
@@ -131,13 +154,20 @@ class Sandboxes:
         while self._all and self._now() - next(iter(self._all.values())).used >= IDLE:
             self._all.popitem(last=False)
 
-    def _take_ticket(self) -> None:
+    def _take_ticket(self, network: str) -> None:
+        """Take one of all, and one of this network. Only who got one is remembered: so they have a bound."""
         now = self._now()
-        self._tickets = min(BURST, self._tickets + (now - self._counted) * RATE)
-        self._counted = now
-        if self._tickets < 1:
+        if self._tickets.left(now) < 1:
             raise StoreUnavailable(TOO_MANY)
-        self._tickets -= 1
+        if network:
+            while self._by_network and next(iter(self._by_network.values())).left(now) == BURST_EACH:
+                self._by_network.popitem(last=False)  # all are back: as if it had never asked
+            own = self._by_network.setdefault(network, Tickets(BURST_EACH, RATE_EACH, now))
+            self._by_network.move_to_end(network)
+            if own.left(now) < 1:
+                raise StoreUnavailable(TOO_MANY)
+            own.take()
+        self._tickets.take()
 
     # --- for the request that is being answered
 
@@ -169,6 +199,7 @@ class Visit:
 
     def __init__(self, sandboxes: Sandboxes, request: Request) -> None:
         self._sandboxes = sandboxes
+        self._network = network_of(request.client)
         self._cookie = request.cookies.get(COOKIE, "")
         known = _TOKEN.fullmatch(self._cookie)
         self.token = known["token"] if known else ""
@@ -244,7 +275,7 @@ class Visit:
         if self.is_lost:
             self._told = True
             raise StoreRefused(ANEW)
-        sandbox = self._sandboxes.open(self.token)
+        sandbox = self._sandboxes.open(self.token, self._network)
         self._serial = sandbox.serial
         return sandbox.store
 

@@ -9,7 +9,6 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from app.web.errors import explain
 from app.web.forms import read_form
 from app.web.gate import SESSION, SIGN_IN, VISIT, Gate, read_cookie, with_cookie
 from app.web.lists import Answer, see_other
+from app.web.transport import network_of
 
 KNOWN = "known"  # the cookie of a browser in which somebody was signed in before
 LASTS, LASTS_REMEMBERED = timedelta(days=14), timedelta(days=60)  # see app.store.accounts.IDLE, too
@@ -190,18 +190,9 @@ def _counters(request: Request, gate: Gate, name: str) -> dict[bytes, int]:
     if gate.keys.is_code(read_cookie(request, KNOWN), "known", name):
         return {gate.keys.key("attempt by known browser", name): FREE_BY_NAME}
     counters = {gate.keys.key("attempt by name", name): FREE_BY_NAME}
-    if request.client and (network := network_of(request.client[0])):
+    if network := network_of(request.client):
         counters[gate.keys.key("attempt by address", network)] = FREE_BY_ADDRESS
     return counters
-
-
-def network_of(client: str) -> str:
-    """An address, of IPv6 the part that one customer has; "" for what is none, such as a Unix socket."""
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return ""
-    return str(IPv6Address(int(address) >> 64 << 64)) if address.version == 6 else str(address)
 
 
 def _open_session(

@@ -1,8 +1,10 @@
-"""Whether a request came over HTTPS. Chirp's Request does not say it, so app.server sets it here."""
+"""How a request came: over HTTPS or not, and from whom."""
 
 from contextvars import ContextVar
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-scheme: ContextVar[str] = ContextVar("scheme", default="http")  # of the request that is being answered
+# Of the request that is being answered. Chirp's Request does not say it, so app.server sets it here.
+scheme: ContextVar[str] = ContextVar("scheme", default="http")
 
 
 def secure() -> str:
@@ -13,3 +15,17 @@ def secure() -> str:
 def is_https() -> bool:
     """Whether the person's browser reached us, or the proxy in front that we believe, over HTTPS."""
     return scheme.get() == "https"
+
+
+def network_of(client: tuple[str, int] | None) -> str:
+    """The address of a request's client, of IPv6 the part that one customer has.
+
+    "" for what is none, such as a Unix socket whose proxy names nobody.
+    """
+    try:
+        address = ip_address(client[0] if client else "")
+    except ValueError:
+        return ""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))

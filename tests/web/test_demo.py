@@ -14,6 +14,7 @@ from weakref import ref
 import pytest
 from chirp import App
 from chirp.testing import TestClient
+from pounce import Receive, Scope, Send
 
 from app import main, routes
 from app.contacts.contact import ContactDraft
@@ -23,7 +24,7 @@ from app.store import ContactStore, memory
 from app.store import sandbox as memory_sandbox
 from app.store.sandbox import CONTACTS
 from app.web import sandboxes
-from app.web.sandboxes import AGAIN, ANEW, IDLE, NO_COOKIE, Sandboxes, SandboxStore
+from app.web.sandboxes import AGAIN, ANEW, BURST_EACH, IDLE, NO_COOKIE, Sandboxes, SandboxStore
 from app.web.sandboxes import _Own as Own
 from app.web.transport import scheme
 from app.web.uploads import Limits, NoRoom, State, Upload, Uploads
@@ -224,6 +225,24 @@ async def test_who_sends_no_cookie_makes_no_sandbox_and_is_told_why(demo: Demo, 
     kind = {"content-type": "multipart/form-data; boundary=cut"}
     assert (await client.post("/import", body=file, headers=kind)).status == 409
     assert len(demo.sandboxes._all) == before
+
+
+async def test_one_address_does_not_keep_out_the_others(demo: Demo, client: TestClient) -> None:
+    async def begin(number: int, address: str) -> int:
+        """Write for the first time, with a cookie that nobody gave out."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await demo.app({**scope, "client": (address, 0)}, receive, cast("Any", send))
+
+        headers = {"content-type": FORM, "cookie": f"sandbox=new.{number:022}"}
+        body = encoded({"name": "Ada King", "phone": "555-0100"}).encode()
+        return (await TestClient(cast("App", app)).post("/contacts", headers=headers, body=body)).status
+
+    flood = [await begin(number, "192.0.2.1") for number in range(BURST_EACH + 5)]
+    newcomer = await begin(99, "192.0.2.2")
+
+    assert flood == [303] * BURST_EACH + [503] * 5
+    assert newcomer == 303
 
 
 async def test_two_writes_at_once_come_to_the_same_sandbox(

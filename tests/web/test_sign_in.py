@@ -31,8 +31,8 @@ from app.web import live
 from app.web.credentials import WAITING, Keys, Passwords, new_token
 from app.web.gate import FIELD, _marked
 from app.web.live import Live
-from app.web.sign_in import browser_of, network_of
-from app.web.transport import is_https, scheme
+from app.web.sign_in import browser_of
+from app.web.transport import is_https, network_of, scheme
 from tests.making import add
 from tests.web.browser import FORM, Answer, Browser, Htmx, Serve, encoded
 from tests.web.conftest import Shelf
@@ -644,10 +644,17 @@ async def test_nobody_can_lock_out_a_person_from_a_browser_they_used_before(
 
 @pytest.mark.parametrize(
     ("address", "network"),
-    [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3::9", "2001:db8:1:2::"), ("", ""), ("unknown", "")],
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::9", "2001:db8:1:2::"),
+        ("", ""),
+        ("unknown", ""),
+    ],
 )
 def test_a_network_is_what_one_customer_has(address: str, network: str) -> None:
-    assert network_of(address) == network
+    assert network_of((address, 0)) == network
+    assert network_of(None) == ""
 
 
 # ---- sessions
