@@ -22,7 +22,7 @@ from app.web.credentials import Keys, is_masked, masked
 from app.web.forms import UPLOAD, read_form
 from app.web.problems import Problem, is_api
 from app.web.security import SAFE_METHODS
-from app.web.transport import is_https
+from app.web.transport import cookie_name, is_https
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # The open addresses, besides static files, which are answered before they come here.
@@ -184,17 +184,12 @@ def visitor() -> Visitor | None:
 
 def read_cookie(request: Request, name: str) -> str:
     """The value of a cookie of ours, "" without one."""
-    return request.cookies.get(_cookie_name(name)) or ""
+    return request.cookies.get(cookie_name(name)) or ""
 
 
 def with_cookie(response: Response, name: str, value: str, seconds: int | None = None) -> Response:
     """Give out a cookie for so many seconds; None for as long as the browser runs, 0 to take it back."""
-    return response.with_cookie(_cookie_name(name), value, max_age=seconds, secure=is_https(), samesite="Lax")
-
-
-def _cookie_name(name: str) -> str:
-    """With the prefix, no other site of the same domain can set the cookie; it needs HTTPS."""
-    return f"__Host-{name}" if is_https() else name
+    return response.with_cookie(cookie_name(name), value, max_age=seconds, secure=is_https(), samesite="Lax")
 
 
 async def _refuse_strange_form(request: Request) -> None:

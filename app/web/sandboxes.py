@@ -26,7 +26,7 @@ from app.web.errors import Middleware, problem_event
 from app.web.lists import see_other
 from app.web.live import Log
 from app.web.security import SAFE_METHODS
-from app.web.transport import is_https, network_of
+from app.web.transport import cookie_name, is_https, network_of
 from app.web.uploads import Limits, NoRoom, Upload, Uploads
 
 RESET = "/demo/reset"
@@ -200,7 +200,7 @@ class Visit:
     def __init__(self, sandboxes: Sandboxes, request: Request) -> None:
         self._sandboxes = sandboxes
         self._network = network_of(request.client)
-        self._cookie = request.cookies.get(COOKIE, "")
+        self._cookie = request.cookies.get(cookie_name(COOKIE), "")
         known = _TOKEN.fullmatch(self._cookie)
         self.token = known["token"] if known else ""
         self._mark = (known["mark"] or "") if known else "new"
@@ -389,7 +389,7 @@ def visitors(sandboxes: Sandboxes) -> Middleware:
             headers = dict(response.headers) | {"HX-Trigger": problem_event(ANEW)}
             response = replace(response, headers=tuple(headers.items()))
         if cookie := visit.cookie:
-            return response.with_cookie(COOKIE, cookie, secure=is_https(), samesite="Lax")
+            return response.with_cookie(cookie_name(COOKIE), cookie, secure=is_https(), samesite="Lax")
         return response
 
     return middleware

@@ -17,6 +17,11 @@ def is_https() -> bool:
     return scheme.get() == "https"
 
 
+def cookie_name(name: str) -> str:
+    """What a cookie is called. With the prefix, no other host of this domain can set it; it needs HTTPS."""
+    return f"__Host-{name}" if is_https() else name
+
+
 def network_of(client: tuple[str, int] | None) -> str:
     """The address of a request's client, of IPv6 the part that one customer has.
 
