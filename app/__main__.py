@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
@@ -30,6 +30,7 @@ from app.contacts.listing import ListQuery
 from app.contacts.samples import samples
 from app.settings import BadSetting, Settings
 from app.store import CannotOpen, ContactStore, ImportResult, OnDuplicate, StoreError, open_store, shown
+from app.store.private import replacing
 from app.users import users
 
 SOME_FAILED = 3
@@ -296,14 +297,8 @@ def _open_input(file: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _replacing(file: Path) -> Iterator[TextIO]:
     """A file to write text into that takes its place only when it is complete."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        draft.replace(file)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+    with replacing(file) as draft, draft.open("w", encoding="utf-8", newline="") as out:
+        yield out
 
 
 class _Progress:

@@ -4,6 +4,7 @@ import os
 import pty
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -246,6 +247,51 @@ def test_there_must_be_something_to_back_up(shell: Shell) -> None:
     assert result.exit_code == 1
     assert "There is no database file" in result.stderr
     assert list(shell.folder.iterdir()) == []
+
+
+# ---- who else on the machine may read it
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """Who may do what with each file of a folder."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_what_holds_contacts_is_its_owners_alone(shell: Shell) -> None:
+    before = os.umask(0)
+    try:
+        with closing(shell.store) as store:
+            store.add(ADA)
+            in_use = modes(shell.folder)
+        shell("backup", shell.folder / "backup.db")
+        shell("export", shell.folder / "people.csv")
+        wrong = shell.write("wrong.csv", "Name,Email\nGrace Hopper,nowhere\n")
+        shell("import", wrong, "--failed", shell.folder / "failed.csv")
+        shell.file.unlink()
+        shell("restore", shell.folder / "backup.db")
+    finally:
+        os.umask(before)
+
+    assert in_use == dict.fromkeys(("contacts.db", "contacts.db-wal", "contacts.db-shm"), 0o600)
+    kept = ("contacts.db", "backup.db", "people.csv", "failed.csv")
+    assert modes(shell.folder) == dict.fromkeys(kept, 0o600) | {"wrong.csv": 0o666}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_file_that_is_there_keeps_its_mode(shell: Shell) -> None:
+    shell("sample", "1")
+    backup, people = shell.write("backup.db", ""), shell.write("people.csv", "")
+    for path in (shell.file, backup, people):
+        path.chmod(0o640)
+
+    shell("backup", backup, "--force")
+    shell("export", people)
+    shell("restore", backup)
+
+    assert set(modes(shell.folder).values()) == {0o640}
+    assert backup.read_bytes().startswith(b"SQLite format 3")
+    assert "@" in people.read_text()
 
 
 # ---- restore

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from app.store import CannotOpen, StoreUnavailable, shown
+from app.store.private import replacing
 
 
 def back_up(url: str, target: Path) -> int:
@@ -20,16 +21,11 @@ def back_up(url: str, target: Path) -> int:
         raise CannotOpen(f"There is no database file at {shown(url)}. Name one in CONTACTS_STORE.")
     if not target.parent.is_dir():
         raise CannotOpen(f"The folder {target.parent} does not exist. Make it first.")
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        contacts = _copy(source, draft)
-        draft.replace(target)
+        with replacing(target) as draft:
+            return _copy(source, draft)
     except OSError as error:
         raise StoreUnavailable(f"{target} cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return contacts
 
 
 def restore(url: str, backup: Path) -> tuple[int, Path | None]:
@@ -46,20 +42,16 @@ def restore(url: str, backup: Path) -> tuple[int, Path | None]:
         raise CannotOpen(f"There is no file {backup}.")
     if old.exists():
         raise CannotOpen(f"{old} is there already, from another time. Move it away first.")
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        contacts = _copy(backup, draft)
-        had_one = target.exists()
-        _refuse_if_in_use(target)
-        for ending in ("-wal", "-shm", ""):  # the first two are there only if it is damaged
-            with suppress(FileNotFoundError):
-                os.replace(f"{target}{ending}", f"{old}{ending}")
-        draft.replace(target)
+        with replacing(target) as draft:
+            contacts = _copy(backup, draft)
+            had_one = target.exists()
+            _refuse_if_in_use(target)
+            for ending in ("-wal", "-shm", ""):  # the first two are there only if it is damaged
+                with suppress(FileNotFoundError):
+                    os.replace(f"{target}{ending}", f"{old}{ending}")
     except OSError as error:
         raise StoreUnavailable(f"{target} cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
     return contacts, old if had_one else None
 
 
@@ -73,7 +65,7 @@ def _file_of(url: str) -> Path:
 
 
 def _copy(source: Path, target: Path) -> int:
-    """Copy a database to a new file and check it; its contacts. StoreUnavailable if that cannot be done."""
+    """Copy a database to an empty file and check it; its contacts. StoreUnavailable if that fails."""
     try:
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as conn,
@@ -86,7 +78,6 @@ def _copy(source: Path, target: Path) -> int:
             contacts: int = copy.execute("SELECT count(*) FROM contact").fetchone()[0]
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{source.name} cannot be copied to {target.parent}: {error}.") from error
-    target.chmod(source.stat().st_mode)
     return contacts
 
 

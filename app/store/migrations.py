@@ -10,11 +10,12 @@ import runpy
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.store import CannotOpen
+from app.store.private import make_private
 
 if TYPE_CHECKING:
     from sqlite_utils import Migrations
@@ -31,15 +32,18 @@ log = logging.getLogger(__name__)
 def migrate(path: Path, *, folder: Path = FOLDER, timeout: float = 5.0) -> None:
     """Apply the migrations that the database lacks, all of them or, if one fails, none.
 
-    Makes the file when there is none, and sets it to write-ahead logging. Safe when several
-    processes start at once. CannotOpen, and no change, for a database that a newer version of
-    the app or another program made; errors of sqlite3 and of a migration pass through.
+    Makes the file when there is none, for its owner alone, and sets it to write-ahead logging. Safe
+    when several processes start at once. CannotOpen, and no change, for a database that a newer version
+    of the app or another program made; errors of sqlite3 and of a migration pass through.
     """
     steps = sorted(folder.glob("[0-9]*.py"))
-    with _alone_in(path.parent), closing(_connect(path, timeout)) as conn:
-        if not _is_current(conn, path, steps):
-            log.info(MIGRATING)
-            _apply(conn, steps)
+    with _alone_in(path.parent):
+        with suppress(OSError):  # of a file that cannot be made, SQLite says why
+            make_private(path.resolve())  # those beside it get the same mode from SQLite
+        with closing(_connect(path, timeout)) as conn:
+            if not _is_current(conn, path, steps):
+                log.info(MIGRATING)
+                _apply(conn, steps)
 
 
 def _connect(path: Path, timeout: float) -> sqlite3.Connection:
