@@ -377,7 +377,11 @@ def test_a_password_is_asked_for_twice_on_a_terminal(shell: Shell) -> None:
     [
         ("grace", "short", "Use at least 12 characters."),
         ("grace", "", "Use at least 12 characters."),
-        ("grace hopper", "Grace Hopper", "Use a password that is not the name."),
+        ("grace", " " * 12, "Use at least 5 different characters."),
+        ("grace", "abcdabcdabcdabcd", "Use at least 5 different characters."),
+        ("grace hopper", "Grace Hopper", "Use a password that does not contain the name."),
+        ("Grace Hopper", "I am gracehopper", "Use a password that does not contain the name."),
+        ("ada", "A-D-A and ADA again", "Use a password that does not contain the name."),
         ("grace", "x" * 257, "Use at most 256"),
         ("", PASSWORD, "A name has 1 to 60"),
         ("x" * 61, PASSWORD, "A name has 1 to 60"),
@@ -392,6 +396,14 @@ def test_what_is_wrong_with_a_name_or_password_is_said(
     assert result.exit_code == 1
     assert result.stderr.startswith(f"contacts: {message}")
     assert shell("list").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("grace", "abcde abcde abcde"), ("al", "alphabetical order"), ("grace", "correct horse battery")],
+)
+def test_a_password_needs_no_mixture_of_signs(shell: Shell, name: str, password: str) -> None:
+    assert shell("add", name, input=f"{password}\n").exit_code == 0
 
 
 def test_the_commands_of_a_user_who_is_there_and_of_one_who_is_not(shell: Shell) -> None:

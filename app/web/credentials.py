@@ -19,10 +19,13 @@ from app.store import AccountError
 
 SECRET = 32  # characters that the secret has at least
 SHORTEST, LONGEST = 12, 256  # characters of a password
+DIFFERENT = 5  # of them, at least
 NAME_LIMIT = 60  # characters of a user's name
+TELLING = 3  # of them, from which on a password must not contain it
 AT_ONCE = 2  # passwords that are hashed at the same time: each takes 64 MB and four threads
 WAITING = 24  # that may be hashed or wait for their turn: some seconds
 
+WORDS = "A few words that do not belong together are fine."
 BUSY = "Too many people are signing in at this moment. Please try again in a few seconds."
 MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
@@ -94,15 +97,25 @@ def clean_name(text: str) -> str:
 
 
 def password_problem(password: str, name: str) -> str:
-    """What is wrong with a new password, in a sentence; "" for nothing."""
+    """What is wrong with a new password, in a sentence; "" for nothing.
+
+    It wants no mixture of letters, digits and signs, see NIST SP 800-63B.
+    """
     password = normal(password)
     if len(password) < SHORTEST:
-        return f"Use at least {SHORTEST} characters. A few words that do not belong together are fine."
+        return f"Use at least {SHORTEST} characters. {WORDS}"
     if len(password) > LONGEST or not password.isprintable():
         return f"Use at most {LONGEST} letters, digits, signs and blanks."
-    if password.casefold() == name.casefold():
-        return "Use a password that is not the name."
+    if len(set(password)) < DIFFERENT:
+        return f"Use at least {DIFFERENT} different characters. {WORDS}"
+    if _bare(name) in _bare(password) and len(_bare(name)) >= TELLING:
+        return "Use a password that does not contain the name."
     return ""
+
+
+def _bare(text: str) -> str:
+    """A text without blanks, in small letters."""
+    return "".join(text.casefold().split())
 
 
 class Passwords:

@@ -870,6 +870,8 @@ async def test_another_password_ends_all_other_sessions(
         (("wrong horse battery", "staple battery horse", "staple battery horse"), "Present password"),
         ((PASSWORD, "too short", "too short"), "New password"),
         ((PASSWORD, "x" * 257, "x" * 257), "New password"),
+        ((PASSWORD, " " * 12, " " * 12), "New password"),
+        ((PASSWORD, "grace battery horse", "grace battery horse"), "New password"),
         ((PASSWORD, "staple battery horse", ""), "New password again"),
         ((PASSWORD, "staple battery horse", "staple battery house"), "New password again"),
     ],
