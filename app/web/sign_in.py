@@ -92,7 +92,6 @@ async def create(request: Request, gate: Gate, passwords: Passwords) -> Answer:
         there = see_other(_next(request))
         response = _open_session(request, gate, user, there, remember=remember) if user else None
     except TooMany as error:
-        log.warning("sign-in: too many attempts, refused for %d seconds", error.seconds)
         page = _sign_in_page(request, gate, name=name, remember=remember, problem=str(error))
         return replace(page, status=429).with_header("Retry-After", str(error.seconds))
     except (StoreUnavailable, HTTPError) as error:
@@ -173,6 +172,11 @@ async def _verified(
     with passwords.place():
         user, kept = gate.accounts.find(" ".join(normal(name).split())) or (None, None)
         if seconds := gate.accounts.attempt(counters, gate.clock()):
+            who = f"user {user.id}" if user else "no user"
+            where = network_of(request.client) or "an unknown address"
+            log.warning(
+                "sign-in: too many attempts for %s from %s, refused for %d seconds", who, where, seconds
+            )
             raise TooMany(seconds)
         if not await passwords.on_thread(partial(passwords.verify, kept, password)) or not user or not kept:
             return None

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from logging import WARNING
 from pathlib import Path
 from threading import Semaphore
 from typing import Any, Literal, cast
@@ -581,6 +582,24 @@ async def test_one_address_cannot_try_many_names(visitor: Callable[[], Browser])
     tried = [await sign_in(visitor(), f"name {number}", "wrong horse") for number in range(21)]
 
     assert [answer.status for answer in tried] == [422] * 20 + [429]
+
+
+async def test_the_log_says_who_is_refused_by_number_and_from_where(
+    visitor: Callable[[], Browser], signed_in: Signed, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = await signed_in("alan")
+    for name in ("Grace", "Mata Hari"):
+        for _ in range(6):
+            await sign_in(visitor(), name, "wrong horse battery")
+    for _ in range(6):
+        await change(browser, "wrong horse battery", PASSWORD)
+
+    refused = [record.getMessage() for record in caplog.records if record.levelno == WARNING]
+    assert refused == [
+        f"sign-in: too many attempts for {who} from 127.0.0.1, refused for 60 seconds"
+        for who in ("user 1", "no user", "user 2")
+    ]
+    assert "Mata" not in caplog.text
 
 
 async def test_somebody_with_an_account_cannot_try_more_names(
