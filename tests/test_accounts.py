@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from app.__main__ import cli
 from app.store import CannotOpen, ContactStore, StoreUnavailable, User, open_store
 from app.store.accounts import Accounts, NameTaken, wait_after
+from app.store.backup import back_up, restore
 from app.store.memory import MemoryStore
 from app.store.moving import move
 from app.store.sql import SQLStore
@@ -208,6 +209,33 @@ def test_a_store_that_is_closed_lets_nobody_in(book: ContactStore, accounts: Acc
 def test_contacts_in_memory_have_no_users() -> None:
     with pytest.raises(CannotOpen, match="Use sqlite:///contacts"):
         MemoryStore().accounts()
+
+
+# ---- a backup that is restored, as docs/operations.md says
+
+
+def test_a_backup_brings_back_who_could_come_in_until_the_secret_is_another(tmp_path: Path) -> None:
+    url, backup = f"sqlite:///{tmp_path / 'contacts.db'}", tmp_path / "backup.db"
+    keys, others = Keys(SECRET), Keys(SECRET.upper())
+    with closing(open_store(url)) as store:
+        before = store.accounts()
+        user = before.add_user("Grace", "old hash", AT)
+        begin(before, user, keys.key("session", "cookie"))
+        token = before.add_token(keys.key("token", "made"), user.id, "export", AT)
+        back_up(url, backup)
+        before.revoke(token.id)
+        before.set_password(user.id, "new hash", AT)
+        before.remove_user(user.id)
+
+    restore(url, backup)
+
+    with closing(open_store(url)) as store:
+        after = store.accounts()
+        assert after.find("grace") == (user, "old hash")
+        assert after.token_user(keys.key("token", "made")) == user
+        assert after.session(keys.key("session", "cookie"), AT) is not None
+        assert after.token_user(others.key("token", "made")) is None
+        assert after.session(others.key("session", "cookie"), AT) is None
 
 
 # ---- attempts
