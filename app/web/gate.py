@@ -5,7 +5,6 @@ What protects what, and why the tokens in forms are ours and not Chirp's: docs/d
 
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,14 +19,16 @@ from app.contacts.contact import now
 from app.store import Accounts, Session, StoreUnavailable, User
 from app.web.credentials import Keys, is_masked, masked
 from app.web.forms import UPLOAD, read_form
+from app.web.headers import PROBES
 from app.web.problems import Problem, is_api
 from app.web.security import SAFE_METHODS
+from app.web.threads import write_later
 from app.web.transport import cookie_name, is_https
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # The open addresses, besides static files, which are answered before they come here.
 # /metrics asks for a token of its own.
-OPEN = frozenset({SIGN_IN, "/health", "/ready", "/metrics"})
+OPEN = frozenset({SIGN_IN, *PROBES, "/metrics"})
 UNKEPT = frozenset({UPLOAD, "account"})  # whose forms are not written back: they hold a file, or passwords
 
 SESSION = "session"  # the cookie of somebody who is signed in
@@ -66,6 +67,8 @@ class Gate:
 
     async def __call__(self, request: Request, next: Next) -> AnyResponse:
         """The middleware: find out who asks, and refuse those who may not."""
+        if request.path in PROBES:
+            return await next(request)  # without a look at the store, which may be why somebody asks
         if user := self._bearer(request):
             g.user = user  # no browser sends such a header by itself, so there is nothing to forge
             return await next(request)
@@ -125,8 +128,7 @@ class Gate:
 
     def _touch(self, session: Session) -> None:
         if self.clock() - session.seen_at >= SEEN_EVERY:
-            with suppress(StoreUnavailable):  # a disk that is full is no reason to show nothing
-                self.accounts.touch(session.id, self.clock())
+            write_later(self.accounts.touch, session.id, self.clock())
 
     async def _refuse(self, request: Request) -> Response:
         """Lead to where one signs in, in the way that fits who asks. What was typed is not lost."""

@@ -21,6 +21,7 @@ from app.web.errors import explain
 from app.web.forms import read_form
 from app.web.gate import SESSION, SIGN_IN, VISIT, Gate, read_cookie, with_cookie
 from app.web.lists import Answer, see_other
+from app.web.threads import write
 from app.web.transport import network_of
 
 KNOWN = "known"  # the cookie of a browser in which somebody was signed in before
@@ -90,7 +91,7 @@ async def create(request: Request, gate: Gate, passwords: Passwords) -> Answer:
     try:
         user = await _verified(request, gate, passwords, name, form.get("password", ""))
         there = see_other(_next(request))
-        response = _open_session(request, gate, user, there, remember=remember) if user else None
+        response = await _open_session(request, gate, user, there, remember=remember) if user else None
     except TooMany as error:
         page = _sign_in_page(request, gate, name=name, remember=remember, problem=str(error))
         return replace(page, status=429).with_header("Retry-After", str(error.seconds))
@@ -110,9 +111,9 @@ async def delete(request: Request, gate: Gate) -> Response:
     """POST /sign-out: end this session; with `everywhere`, all of this person."""
     everywhere = bool((await read_form(request)).get("everywhere"))
     if everywhere:
-        gate.accounts.end_sessions(g.user.id)
+        await write(gate.accounts.end_sessions, g.user.id)
     else:
-        gate.accounts.end_session(gate.session_key(request))
+        await write(gate.accounts.end_session, gate.session_key(request))
     response = see_other(f"{SIGN_IN}?told={'everywhere' if everywhere else 'out'}")
     return with_cookie(response, SESSION, "", 0)
 
@@ -148,13 +149,14 @@ async def change_password(request: Request, gate: Gate, passwords: Passwords) ->
         return replace(_account_page(gate, errors=errors), status=422)
     with passwords.place():
         kept = await passwords.on_thread(partial(passwords.hash, wanted))
-    gate.accounts.set_password(user.id, kept, gate.clock())
+    await write(gate.accounts.set_password, user.id, kept, gate.clock())
     log.info("password changed: user %d", user.id)
     found = gate.accounts.find(user.name)
     there = see_other("/account?told=changed")
     if not found:
         return see_other(SIGN_IN)
-    return _open_session(request, gate, found[0], there, remember=session.remembered) or see_other(SIGN_IN)
+    again = await _open_session(request, gate, found[0], there, remember=session.remembered)
+    return again or see_other(SIGN_IN)
 
 
 # --- what they share
@@ -171,7 +173,7 @@ async def _verified(
     counters = _counters(request, gate, name)
     with passwords.place():
         user, kept = gate.accounts.find(" ".join(normal(name).split())) or (None, None)
-        if seconds := gate.accounts.attempt(counters, gate.clock()):
+        if seconds := await write(gate.accounts.attempt, counters, gate.clock()):
             who = f"user {user.id}" if user else "no user"
             where = network_of(request.client) or "an unknown address"
             log.warning(
@@ -181,10 +183,10 @@ async def _verified(
         if not await passwords.on_thread(partial(passwords.verify, kept, password)) or not user or not kept:
             return None
         own, *shared = counters
-        gate.accounts.forgive([own], shared)
+        await write(gate.accounts.forgive, [own], shared)
         if passwords.is_outdated(kept):
             renewed = await passwords.on_thread(partial(passwords.hash, password))
-            gate.accounts.rehash(user.id, kept, renewed)
+            await write(gate.accounts.rehash, user.id, kept, renewed)
         return user
 
 
@@ -199,14 +201,15 @@ def _counters(request: Request, gate: Gate, name: str) -> dict[bytes, int]:
     return counters
 
 
-def _open_session(
+async def _open_session(
     request: Request, gate: Gate, user: User, response: Response, *, remember: bool
 ) -> Response | None:
     """End the session that this browser had and begin another; None if the user is gone meanwhile."""
     token, at = new_token(), gate.clock()
     lasts = LASTS_REMEMBERED if remember else LASTS
-    gate.accounts.end_session(gate.session_key(request))
-    begun = gate.accounts.open_session(
+    await write(gate.accounts.end_session, gate.session_key(request))
+    begun = await write(
+        gate.accounts.open_session,
         gate.keys.key("session", token),
         user,
         at=at,

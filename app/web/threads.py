@@ -1,12 +1,15 @@
 """Work that takes longer than a request should keep its event loop, or that may have to wait."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from time import monotonic
 
 from app.store import ContactStore, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds that a write waits for those before it; for other programs the store has as many
 BUSY = "The address book is busy: others are writing to it. Nothing was saved. Try again in a moment."
@@ -31,6 +34,20 @@ async def write[**P, T](change: Callable[P, T], *args: P.args, **kwargs: P.kwarg
         return change(*args, **kwargs)
 
     return await asyncio.get_running_loop().run_in_executor(_writer, copy_context().run, run)
+
+
+def write_later[**P](change: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call it likewise, while nobody waits: a change that can be missed, should the store be unavailable."""
+
+    def run() -> None:
+        try:
+            change(*args, **kwargs)
+        except StoreUnavailable:
+            pass
+        except Exception:
+            log.exception("a change that nobody waited for failed")
+
+    _writer.submit(copy_context().run, run)
 
 
 async def on_thread[T](work: Callable[[], T], store: ContactStore, pool: Executor | None = None) -> T:

@@ -28,7 +28,7 @@ from app.store import CannotOpen, ContactStore, StoreUnavailable
 from app.store.memory import MemoryStore
 from app.store.sql_accounts import SQLAccounts
 from app.store.sqlite import SQLiteStore
-from app.web import live
+from app.web import live, threads
 from app.web.credentials import WAITING, Keys, Passwords, new_token
 from app.web.gate import FIELD, _marked
 from app.web.live import Live
@@ -63,7 +63,13 @@ class Clock:
         return self.at
 
     def forward(self, **how: float) -> None:
+        settle()
         self.at += timedelta(**how)
+
+
+def settle() -> None:
+    """Wait for what is written while nobody waits: when a session was last used."""
+    threads._writer.submit(int).result()
 
 
 class CountingHasher(PasswordHasher):
@@ -797,6 +803,7 @@ async def test_when_a_session_was_used_is_noted_once_a_minute(signed_in: Signed,
     for _ in range(4):
         CLOCK.forward(seconds=30)
         await browser.open("/hello")
+        settle()
         seen.append((sqlite.accounts().sessions(1, CLOCK.at)[0].seen_at - began).total_seconds())
 
     assert seen == [0, 60, 60, 120]
