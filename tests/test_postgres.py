@@ -3,6 +3,7 @@
 What every store promises is in test_store*.py, which run on PostgreSQL, too.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -428,6 +429,24 @@ def test_a_server_that_vanishes_is_given_up_soon_and_what_the_url_says_goes_firs
 
     names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
     assert [parameters[name] for name in (*names, "connect_timeout")] == given
+
+
+def test_a_server_that_is_only_busy_says_so_to_an_event_loop_and_is_asked_again_at_once(
+    postgres: Postgres, url: str
+) -> None:
+    async def use(store: PostgresStore) -> None:
+        with store._connection() as conn:
+            session = conn.info.backend_pid
+        with postgres.admin() as other, other.transaction():
+            other.execute("LOCK TABLE contact IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(StoreUnavailable, match="is busy"):
+                store.statistics()
+        assert store.statistics().added_this_week == 0
+        with store._connection() as conn:
+            assert conn.info.backend_pid == session
+
+    with closing(PostgresStore(f"{url}&options=-c%20lock_timeout%3D60000")) as store:
+        asyncio.run(use(store))
 
 
 @contextmanager

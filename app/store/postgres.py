@@ -69,7 +69,7 @@ _MIGRATING, _WRITING, _IMPORTING = (_APP, 1), (_APP, 2), (_APP, 3)
 
 _CONNECT_TIMEOUT = 3  # seconds
 # Seconds that an answer may take: on an event loop, which all its other requests wait for, and elsewhere.
-# The server itself breaks off what takes longer than 15, see _OPTIONS; these are for one that hangs.
+# The server itself breaks off earlier, see _OPTIONS and _HURRIED; these are for one that hangs.
 _ANSWER_ON_LOOP, _ANSWER = 3.0, 20.0
 _SILENCE = 5.0  # seconds for which no event loop asks a server again that did not answer
 _IMPORT_POLL = 0.1  # seconds between two looks at whether another import has ended
@@ -86,6 +86,9 @@ _OPTIONS = (
     "-c jit=off",  # compiling takes longer than any query here
     "-c random_page_cost=1.1",  # no disk turns any more; else searches would rather read the whole table
 )
+# For the session of an event loop, whatever the URL says: below _ANSWER_ON_LOOP, so that a server which is
+# only busy says so itself, and keeps the session.
+_HURRIED = "-c statement_timeout=2500 -c lock_timeout=2000"
 
 # Fetched as JSON, whole lists in one cell: the driver takes long for each cell.
 _CONTACT = "c.id, c.name, c.email, c.phone, c.company, c.notes, c.tags, c.created_at, c.updated_at, c.version"
@@ -331,6 +334,7 @@ class PostgresStore(SQLStore):
 
     def __init__(self, url: str, *, busy_timeout: float = 5.0) -> None:
         self._conninfo = _conninfo(url, busy_timeout)
+        self._hurried = _conninfo(url, busy_timeout, _HURRIED)
         self._connections = Connections(self._connect)
         self._news = News(self._listening, _settled)
         self._silent_until = 0.0  # by `monotonic`: until then no event loop asks, see _SILENCE
@@ -530,7 +534,7 @@ class PostgresStore(SQLStore):
         CannotOpen for whoever runs it, with names that are nobody else's business.
         """
         try:
-            return kind.connect(self._conninfo, autocommit=True)
+            return kind.connect(self._hurried if _on_event_loop() else self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             if isinstance(error, psycopg.errors.ConnectionTimeout):
                 self._silent_until = monotonic() + _SILENCE
@@ -545,7 +549,11 @@ class PostgresStore(SQLStore):
     def _listening(self) -> Conn:
         """A connection that is told of every write."""
         conn = self._connect()
-        conn.execute(f"LISTEN {_CHANNEL}")
+        try:
+            conn.execute(f"LISTEN {_CHANNEL}")
+        except BaseException:
+            conn.close()
+            raise
         return conn
 
     @contextmanager
@@ -740,8 +748,11 @@ class _Rows:
 # --- connections
 
 
-def _conninfo(url: str, busy_timeout: float) -> str:
-    """What libpq is given: the URL and, where it says nothing, what this app wants."""
+def _conninfo(url: str, busy_timeout: float, last: str = "") -> str:
+    """What libpq is given: the URL and, where it says nothing, what this app wants.
+
+    last: options that count whatever the URL says.
+    """
     try:
         asked = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
@@ -757,7 +768,8 @@ def _conninfo(url: str, busy_timeout: float) -> str:
         "application_name": "chirp-contacts",
         "client_encoding": "UTF8",
     }
-    options = [*_OPTIONS, f"-c lock_timeout={round(busy_timeout * 1_000)}", str(asked.pop("options", ""))]
+    busy = f"-c lock_timeout={round(busy_timeout * 1_000)}"
+    options = [*_OPTIONS, busy, str(asked.pop("options", "")), last]
     return make_conninfo("", **{**ours, **asked, "options": " ".join(options)})
 
 
