@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from time import monotonic
+from functools import partial
 
 from app.store import ContactStore, StoreUnavailable
 
@@ -24,16 +24,21 @@ async def write[**P, T](change: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 
     On the thread that writes, which keeps its connection: a write waits for other writers, be they other
     programs, for seconds, and a worker that waits answers nobody. Reads never wait for a write, so they
-    need no thread. StoreUnavailable when those before it take too long.
+    need no thread. StoreUnavailable, and nothing is done, when those before it take too long.
     """
-    give_up = monotonic() + PATIENCE
-
-    def run() -> T:
-        if monotonic() > give_up:  # and not wait as long again, while others wait behind it
-            raise StoreUnavailable(BUSY)
-        return change(*args, **kwargs)
-
-    return await asyncio.get_running_loop().run_in_executor(_writer, copy_context().run, run)
+    loop = asyncio.get_running_loop()
+    waiting = _writer.submit(copy_context().run, partial(change, *args, **kwargs))
+    # Only what waits can be cancelled; once it is under way, the store has a patience of its own.
+    given_up = loop.call_later(PATIENCE, waiting.cancel)
+    done = asyncio.wrap_future(waiting)
+    try:
+        return await done
+    except asyncio.CancelledError:
+        if given_up.when() <= loop.time() and waiting.cancelled():
+            raise StoreUnavailable(BUSY) from None
+        raise  # the client has left
+    finally:
+        given_up.cancel()
 
 
 def write_later[**P](change: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
