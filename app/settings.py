@@ -207,12 +207,14 @@ def _refuse_bad_certificate(settings: Settings) -> None:
 
 
 def _refuse_unknown(environ: Mapping[str, str], names: Sequence[str]) -> None:
-    """A name that is mistyped would leave its setting at a default, and CONTACTS_AUTH's lets everyone in."""
+    """A name that is mistyped would leave its setting at a default, and CONTACTS_AUTH's lets everyone in.
+
+    Others are let be: Kubernetes itself sets CONTACTS_SERVICE_HOST, where there is a service `contacts`.
+    """
     for name in sorted(environ):
         if name.startswith(PREFIX) and (rest := name.removeprefix(PREFIX)) not in names:
-            alike = get_close_matches(rest, names, 1)
-            advice = f"Did you mean {PREFIX}{alike[0]}?" if alike else f"There are {', '.join(names)}."
-            raise BadSetting(f"{name} is no setting. {advice}")
+            for alike in get_close_matches(rest, names, 1, cutoff=0.75):
+                raise BadSetting(f"{name} is no setting. Did you mean {PREFIX}{alike}?")
 
 
 def _is_loopback(host: str) -> bool:

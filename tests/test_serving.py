@@ -125,8 +125,14 @@ def test_the_settings_for_serving_are_read_from_the_environment() -> None:
 def test_a_mistyped_setting_is_refused_and_not_left_at_its_default() -> None:
     with pytest.raises(BadSetting, match=r"CONTACTS_AUHT is no setting\. Did you mean CONTACTS_AUTH\?"):
         Settings.from_env({"CONTACTS_AUHT": "password"})
-    with pytest.raises(BadSetting, match=r"CONTACTS_COLOUR is no setting\. There are STORE, HOST"):
-        Settings.from_env({"CONTACTS_COLOUR": "blue"})
+    with pytest.raises(BadSetting, match=r"Did you mean CONTACTS_WORKERS\?"):
+        Settings.from_env({"CONTACTS_WORKER": "3"})
+
+
+def test_what_a_cluster_puts_into_every_container_is_no_mistyped_setting() -> None:
+    links = ("SERVICE_HOST", "SERVICE_PORT", "DB_PORT", "DB_SERVICE_HOST", "PORT_8000_TCP_ADDR")
+
+    assert Settings.from_env({f"CONTACTS_{name}": "tcp://10.0.0.1:5432" for name in links}) == Settings()
 
 
 # --- on real processes ---
@@ -235,7 +241,7 @@ def test_ready_asks_the_server_of_the_same_settings(tmp_path: Path, how: str) ->
         ready = ask()
 
     assert before.returncode == 1
-    assert before.stderr.startswith("no answer: ")
+    assert before.stderr.startswith("Nobody answers: ")
     assert (starting.returncode, starting.stderr) == (1, "starting\n")
     assert (ready.returncode, ready.stdout) == (0, "ready\n")
 
