@@ -209,14 +209,17 @@ class BoundedHTTP2(H2Connection):
     def _sift(self, event: H2Event) -> list[H2Event]:
         match event:
             case H2RequestReceived(stream_id, head) | H2WebSocketRequest(stream_id, head):
-                sending = sum(not self.stream_ended(each) for each in self._sending)
+                reads = head.method in (b"GET", b"HEAD")
+                sending = sum(
+                    not (each.reads or self.stream_ended(number)) for number, each in self._sending.items()
+                )
                 try:
                     check_head(head)
-                    if sending >= MAX_BODIES and not self.stream_ended(stream_id):
+                    if sending >= MAX_BODIES and not (reads or self.stream_ended(stream_id)):
                         raise ParseError("too many", code="MANY")
                 except ParseError as error:
                     return self._refuse(stream_id, error)
-                self._sending[stream_id] = _Sending(head.method in (b"GET", b"HEAD"), monotonic())
+                self._sending[stream_id] = _Sending(reads, monotonic())
             case H2BodyReceived(stream_id, BodyReceived(data, more)):
                 if not (sent := self._sending.get(stream_id)):
                     self._credit(stream_id, len(data))  # has been refused, or answered
