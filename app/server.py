@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -55,7 +56,7 @@ def serve(settings: Settings) -> None:
     refuse_unsafe(settings, processes=processes)
     settings, config = _prepare(settings)
     with _server_errors():
-        with answering(config, asgi(starting, settings), processes=processes):
+        with _ending_on_sigterm(), answering(config, asgi(starting, settings), processes=processes):
             app = create_app(settings)
         pounce.run(asgi(app, settings), config=config)
 
@@ -89,6 +90,16 @@ def _prepare(settings: Settings) -> tuple[Settings, ServerConfig]:
     _log_like_pounce(config)
     _tell(settings)
     return settings, config
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """End in order on SIGTERM, which the first process of a container would not even notice without this."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -167,7 +178,7 @@ def _settle_command_line(settings: Settings) -> None:
         _log_like_pounce(config)
         _tell(said)
         config = replace(config, port=said.port)
-        with answering(config, asgi(app, said), processes=processes):
+        with _ending_on_sigterm(), answering(config, asgi(app, said), processes=processes):
             app = create_app(said)
         init(self, config, asgi(app, said), *args, **kwargs)
 

@@ -5,6 +5,7 @@ A start is held up where it would wait for another process that migrates the sam
 
 import json
 import re
+import signal
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -179,6 +180,16 @@ def test_a_store_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "contacts.db" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
+    assert not path.exists()
+
+
+def test_a_start_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None:
+    path = tmp_path / "contacts.sock"
+    with held_up(tmp_path), running_server(tmp_path, ready=False, CONTACTS_SOCKET=str(path)) as server:
+        assert path.exists()
+        server.stop()
+
+        assert server.process.returncode == 128 + signal.SIGTERM
     assert not path.exists()
 
 

@@ -9,9 +9,7 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
-from app.web.errors import problem_event
 from app.web.headers import CONTENT_SECURITY_POLICY, Send
-from app.web.problems import MEDIA_TYPE, Problem, is_api_path
 from app.web.problems import MEDIA_TYPE, Problem, is_api_path
 
 RETRY = 2  # seconds
