@@ -8,6 +8,7 @@ CONTACTS_PORT says where nginx listens; without, on any free port.
 """
 
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from tests.server_process import Answer, Connection, RunningServer, running_serv
 
 HOST = "127.0.0.1"
 PROCESSES = 2
+SECRET = secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ def running_cluster(folder: Path, store: str, port: int = 0, *, sample: int = 12
             stack.enter_context(
                 running_server(
                     folder,
+                    CONTACTS_ENV="production",  # as behind every proxy
+                    CONTACTS_SECRET=SECRET,
                     CONTACTS_STORE=store,
                     CONTACTS_SOCKET=str(folder / f"{number}.sock"),
                     CONTACTS_PROXIES="unix",
