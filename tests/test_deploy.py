@@ -33,7 +33,9 @@ from tests.server_process import RunningServer, running_server
 DEPLOY = Path(__file__).parents[1] / "deploy"
 ROOT = DEPLOY.parent
 NAME = "contacts.example.org"
+NAMES = f"{NAME} localhost"  # the second for tests without nginx
 SECRET = "a secret of thirty-two characters"
+TOKEN = "a token of thirty-two characters."
 BIG = "This is too large: a file may have 32 MB, anything else 1 MB. Choose a smaller one, and send it again."
 
 
@@ -80,14 +82,16 @@ class Front:
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """nginx with deploy/nginx.conf in front of the app, which knows of it what deploy/contacts.env says."""
     folder = tmp_path_factory.mktemp("nginx")
-    # In development, and without sign-in: there a page is slow when asked to be.
-    kept = {name: _settings()[name] for name in ("CONTACTS_PROXIES", "CONTACTS_HOSTS")}
+    kept = {name: _settings()[name] for name in ("CONTACTS_ENV", "CONTACTS_PROXIES")}
     with (
         running_server(
             folder,
             CONTACTS_SOCKET=str(folder / "app.sock"),
+            CONTACTS_SECRET=SECRET,
+            CONTACTS_METRICS_TOKEN=TOKEN,
+            CONTACTS_ENV=kept["CONTACTS_ENV"],
             CONTACTS_PROXIES=kept["CONTACTS_PROXIES"],
-            CONTACTS_HOSTS=f"{kept['CONTACTS_HOSTS']} localhost",  # the second for tests without nginx
+            CONTACTS_HOSTS=NAMES,
         ) as app,
         _nginx(folder, app) as front,
     ):
@@ -145,10 +149,15 @@ def test_htmx_posts_and_the_app_takes_the_address_for_its_own(front: Front) -> N
     assert "Nora" in front.curl("/contacts")
 
 
-def test_a_streamed_page_begins_before_its_slow_section_is_there(front: Front) -> None:
-    with front.stream("/dashboard?slow=2") as page:
+def test_a_streamed_page_begins_before_its_slow_section_is_there(tmp_path: Path) -> None:
+    with (
+        # In development, where a page is slow when asked to be.
+        running_server(tmp_path, CONTACTS_SOCKET=str(tmp_path / "app.sock"), CONTACTS_HOSTS=NAMES) as app,
+        _nginx(tmp_path, app) as front,
+        front.stream("/dashboard?slow=2") as page,
+    ):
         shell = _read_until(page, b"</template>")
-        assert '"path": "/dashboard"' not in front.app.log()  # where it comes at its end
+        assert '"path": "/dashboard"' not in app.log()  # where it comes at its end
         rest = page.read()
 
     assert b"</html>" not in shell
@@ -282,9 +291,14 @@ def test_a_body_cut_short_reaches_nobody(front: Front) -> None:
     assert "cut@example.com" not in front.curl("/contacts")
 
 
-def test_strangers_see_no_figures(front: Front) -> None:
-    assert "404" in front.curl("/metrics", "-w", "%{http_code}")
-    assert "contacts_requests" in front.app.get("/metrics").text
+def test_nobody_sees_figures_through_nginx(front: Front) -> None:
+    with front.app.connect() as beside:
+        for path in ("/metrics", "/metrics/"):
+            beside.send(f"GET {path} HTTP/1.1\nHost: localhost\nAuthorization: Bearer {TOKEN}\n\n")
+            assert "contacts_requests" in beside.answer().text
+
+            through = front.curl(path, "-H", f"Authorization: Bearer {TOKEN}", "-w", "%{http_code}")
+            assert through.endswith("404")
 
 
 # --- systemd, container
