@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import select
 import socket
 import ssl
 import stat
@@ -14,23 +15,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from pounce import ASGIApp, ServerConfig
-from pounce.net.listener import cleanup_unix_socket, create_listeners
+from pounce.net.listener import create_listeners
 from pounce.net.tls import create_tls_context, is_tls_configured
 from pounce.worker import Worker
 
 from app.settings import BadSetting, Settings
 
+START = 3.0  # seconds that a start may take without anybody being told
 PATIENCE = 0.2  # seconds that requests which came last have before the app takes over
 
 _listening: list[socket.socket] = []  # what was listened on for the app, see `answering`
+_made: dict[str, tuple[int, int]] = {}  # paths of Unix sockets, and which file each is
 
 
 @contextlib.contextmanager
 def answering(config: ServerConfig, app: ASGIApp, *, processes: bool) -> Iterator[None]:
-    """Listen, and let this small app answer until the block ends; then the next server listens there.
+    """Listen, and if the block takes long let this small app answer until it ends; then the next server does.
 
-    Whoever connects in between waits in the queue of the same socket, so nobody is ever refused. app:
-    closes each connection after its answer. processes: whether the server will fork.
+    Whoever connects before, or in between, waits in the queue of the same socket, so nobody is ever refused,
+    and a start that is as short as most goes unnoticed. app: closes each connection after its answer.
+    processes: whether the server will fork.
     """
     context = create_tls_context(config) if is_tls_configured(config) else None
     sockets = listen(config, config.resolve_workers(), shared=not processes)
@@ -40,15 +44,16 @@ def answering(config: ServerConfig, app: ASGIApp, *, processes: bool) -> Iterato
     thread = threading.Thread(target=loop.run_forever, name="starting")
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(doorman.open(), loop).result()
+        working = asyncio.run_coroutine_threadsafe(doorman.work(), loop)
         try:
             yield
         finally:
-            asyncio.run_coroutine_threadsafe(doorman.close(), loop).result()
+            loop.call_soon_threadsafe(doorman.ended.set)
+            working.result()
     except BaseException:
         for each in sockets:
             each.close()
-        cleanup_unix_socket(config)
+        remove_path(config)
         raise
     finally:
         loop.call_soon_threadsafe(loop.stop)
@@ -66,8 +71,19 @@ class _Doorman:
         self._context = context
         self._servers: list[asyncio.Server] = []
         self._inside: set[asyncio.StreamWriter] = set()
+        self.ended = asyncio.Event()
 
-    async def open(self) -> None:
+    async def work(self) -> None:
+        """Open after a while, and close when it has `ended`."""
+        try:
+            async with asyncio.timeout(START):
+                await self.ended.wait()
+        except TimeoutError:
+            await self._open()
+            await self.ended.wait()
+            await self._close()
+
+    async def _open(self) -> None:
         for each in self._sockets:
             # A copy, because a server closes its socket, and who waits in its queue would be lost.
             server = await asyncio.start_server(self._serve, sock=each.dup(), ssl=self._context)
@@ -80,7 +96,7 @@ class _Doorman:
         finally:
             self._inside.discard(writer)
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """Let in nobody any more, and wait for those who are inside."""
         loop = asyncio.get_running_loop()
         for listening in [each for server in self._servers for each in server.sockets]:
@@ -102,6 +118,35 @@ class _Doorman:
             await asyncio.wait(tasks, timeout=left)
 
 
+def remove_path(config: ServerConfig) -> None:
+    """Remove the path of the Unix socket, unless it is the next server's already."""
+    with contextlib.suppress(FileNotFoundError):
+        if config.uds and _made.get(config.uds) == _file(config.uds):
+            os.unlink(config.uds)
+
+
+def _file(path: str) -> tuple[int, int]:
+    """What tells the file from all others: its device and its number there."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+async def stop_listening(listening: socket.socket, config: ServerConfig) -> None:
+    """Let the calling worker serve who waits in this queue, and nobody who comes later.
+
+    Later, nobody can connect any more, so a proxy has sent nothing yet, and asks another server.
+    """
+    remove_path(config)
+    while select.select([listening], [], [], 0)[0]:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)  # in which the loop accepts
+    asyncio.get_running_loop().remove_reader(listening.fileno())
+    if config.uds is None:
+        # Not `close`, for there are copies of it. Who connects between the last two lines is lost.
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+    await asyncio.sleep(0)  # now its server knows all who were accepted, and may be closed
+
+
 def listen(config: ServerConfig, count: int, *, shared: bool = False) -> list[socket.socket]:
     """The sockets that so many workers listen on, which may be one: Pounce's create_listeners.
 
@@ -114,7 +159,10 @@ def listen(config: ServerConfig, count: int, *, shared: bool = False) -> list[so
         return sockets
     if config.uds is None:
         config = replace(config, port=free_port(config.host, config.port))
-    return create_listeners(config, count, shared=shared and sys.platform != "linux")
+    sockets = create_listeners(config, count, shared=shared and sys.platform != "linux")
+    if config.uds:
+        _made[config.uds] = _file(config.uds)
+    return sockets
 
 
 def free_address(settings: Settings) -> int:

@@ -33,23 +33,22 @@ from pounce._request_pipeline import log_request
 from pounce._timeouts import drain_with_timeout
 from pounce.asgi import bridge
 from pounce.asgi.h2_bridge import create_h2_receive
-from pounce.protocols._base import RequestReceived
 from pounce.protocols.h1 import H1Protocol
 from pounce.supervisor import Supervisor
 from pounce.worker import Worker
 
 from app.bounds import REFUSALS, BoundedHTTP1, BoundedHTTP2, Piece
-from app.listening import listen
+from app.listening import listen, remove_path, stop_listening
 from app.mending import put, refuse_other_version
 from app.web.draining import draining
 from app.web.headers import refusal, security_headers
 from app.web.logs import Lines, number_of
 from app.web.metrics import LEFT
-from app.web.probes import status_of
 
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 
 GOODBYE: Final = 1.0  # seconds that an idle client has to answer the end of its TLS connection
+FIRST: Final = 0.5  # seconds for the first request of who was let in just before the end
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +68,7 @@ def apply_fixes() -> None:
     _listen_per_worker()
     _know_idle_connections()
     _know_idle_http2_connections()
+    _turn_nobody_away_at_the_end()
     _tell_processes_to_stop()
     _log_what_happened()
     _log_no_values()
@@ -244,18 +244,16 @@ async def _answer(
         await drain_with_timeout(writer, worker._config.write_timeout)
 
 
-STOPPING: Final = "The server is about to stop. Try again in a moment."
 FULL: Final = "Too many people are connected. Try again in a few seconds."
 
 
 def _word_turning_away() -> None:
-    """The same is true of what it says to connections that it does not take: 503, to /ready as well."""
+    """The same is true of what it says to a connection that is one too many."""
     handle_connection = Worker._handle_connection
 
     async def patched(self: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stopping = draining().is_set() or self._draining
-        if stopping or self._active_connection_count() >= self._max_connections > 0:
-            await _turn_away(self, reader, writer, STOPPING if stopping else FULL)
+        if self._active_connection_count() >= self._max_connections > 0:
+            await _turn_away(self, reader, writer)
             _close_soon(writer)
         else:
             await handle_connection(self, reader, writer)
@@ -263,9 +261,7 @@ def _word_turning_away() -> None:
     put(Worker, "_handle_connection", patched)
 
 
-async def _turn_away(
-    worker: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: str
-) -> None:
+async def _turn_away(worker: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Read a request, or as much as comes of it in a moment, and answer 503."""
     tls = writer.get_extra_info("ssl_object")
     if tls and tls.selected_alpn_protocol() == "h2":
@@ -275,17 +271,13 @@ async def _turn_away(
         frames.close_connection()
         writer.write(frames.data_to_send())
         return
-    parser, target = BoundedHTTP1(), b""
+    parser = BoundedHTTP1()
     with contextlib.suppress(TimeoutError, OSError, ParseError):
         async with asyncio.timeout(GOODBYE):
             # All of it: who closes on what is not read may cut the answer as well.
             while parser.their_state in (h11.IDLE, h11.SEND_BODY) and (data := await reader.read(65_536)):
-                events = parser.receive_data(data)
-                target = next((each.target for each in events if isinstance(each, RequestReceived)), target)
-    if message is STOPPING and target.partition(b"?")[0] == b"/ready":
-        await _answer(worker, writer, parser, 503, *refusal(503, status_of("draining"), b"application/json"))
-    else:
-        await _answer(worker, writer, parser, 503, *refusal(503, message))
+                parser.receive_data(data)
+    await _answer(worker, writer, parser, 503, *refusal(503, FULL))
 
 
 def _listen_per_worker() -> None:
@@ -300,11 +292,40 @@ def _listen_per_worker() -> None:
     put(pounce.server, "create_listener", lambda config: listen(config, 1)[0])
 
 
+_workers: dict[int, Worker] = {}  # by their numbers
+
+
+def _turn_nobody_away_at_the_end() -> None:
+    """A worker that stops accepts whoever comes, and answers 503; what is said by then is not heard.
+
+    So a proxy that has other servers to ask passes the 503 on, for a POST that it must not repeat. Also,
+    the path of a Unix socket is removed at the end, when it may be the next server's.
+    """
+    init = Worker.__init__
+
+    def patched(self: Worker, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        _workers[self._worker_id] = self
+
+    put(Worker, "__init__", patched)
+    put(Worker, "start_draining", lambda self: None)  # it hears of the end without, see `wind_up`
+    put(pounce.server, "cleanup_unix_socket", remove_path)
+
+
+async def wind_up(worker_id: int) -> None:
+    """Have the calling worker finish what it has, and begin nothing more."""
+    draining().set()
+    worker = _workers[worker_id]
+    await stop_listening(worker._sock, worker._config)
+    await _close_idle_connections()
+
+
 class _OfThisWorker(threading.local):
     """What a worker knows of its connections; each worker has a thread of its own."""
 
     def __init__(self) -> None:
         self.idle: dict[asyncio.StreamWriter, Any] = {}  # to their readers; HTTP/1.1 only
+        self.silent: set[asyncio.StreamWriter] = set()  # those that have not asked anything yet
         # Reader, to the writer and the tasks that answer requests.
         self.http2: dict[Any, tuple[asyncio.StreamWriter, set[Any]]] = {}
 
@@ -321,10 +342,12 @@ def _know_idle_connections() -> None:
 
     async def connection(self: Worker, reader: Any, writer: asyncio.StreamWriter) -> None:
         _here.idle[writer] = reader
+        _here.silent.add(writer)
         try:
             await handle_connection(self, reader, writer)
         finally:
             _here.idle.pop(writer, None)
+            _here.silent.discard(writer)
 
     async def request(
         self: Worker,
@@ -336,6 +359,7 @@ def _know_idle_connections() -> None:
         **kwargs: Any,
     ) -> None:
         _here.idle.pop(writer, None)
+        _here.silent.discard(writer)
         if writer.is_closing():
             return  # to do what can be answered no more is worse than not to: the client will ask again
         _reader.set(reader)
@@ -348,17 +372,27 @@ def _know_idle_connections() -> None:
     put(Worker, "_handle_request", request)
 
 
-async def close_idle_connections() -> None:
+async def _close_idle_connections() -> None:
     """Close this worker's connections on which no request has arrived."""
     await asyncio.sleep(0)  # one turn of the loop, for what has arrived but is not read yet
-    ended = [writer for writer, reader in _here.idle.items() if not reader._buffer]
-    for writer in ended:
-        writer.close()
+    ended = []
+    for writer, reader in _here.idle.items():
+        if writer in _here.silent:
+            asyncio.get_running_loop().call_later(FIRST, _close_silent, writer)
+        elif not reader._buffer:
+            writer.close()
+            ended.append(writer)
     for reader, (writer, tasks) in _here.http2.items():
         if not tasks and not reader._buffer:
             _end_http2(reader)
             ended.append(writer)
     for writer in ended:
+        _close_soon(writer)
+
+
+def _close_silent(writer: asyncio.StreamWriter) -> None:
+    if writer in _here.silent:
+        writer.close()
         _close_soon(writer)
 
 
@@ -389,6 +423,7 @@ def _know_idle_http2_connections() -> None:
                     _end_http2(reader)
 
         del _here.idle[writer]
+        _here.silent.discard(writer)
         tasks: set[asyncio.Task[None] | None] = set()
         _here.http2[reader] = (writer, tasks)
         _writer.set(writer)

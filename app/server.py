@@ -19,7 +19,7 @@ from app.bounds import HEAD_TIME
 from app.contacts.interchange import FILE_LIMIT
 from app.listening import answering, free_address
 from app.mending import put
-from app.pounce_fixes import apply_fixes, close_idle_connections
+from app.pounce_fixes import apply_fixes, wind_up
 from app.settings import BadSetting, Settings, refuse_unsafe
 from app.store import shown
 from app.web.draining import draining
@@ -290,8 +290,7 @@ def asgi(app: App, settings: Settings) -> ASGIApp:
             case "http":
                 await _exchange(app, scope, receive, send)
             case "pounce.worker.draining":
-                draining().set()
-                await close_idle_connections()
+                await wind_up(scope["worker_id"])
             case kind:
                 try:
                     await app(scope, receive, send)
@@ -307,7 +306,7 @@ async def _exchange(app: App, scope: Scope, receive: Receive, send: Send) -> Non
     """One request and its answer; 400 when the request breaks off."""
     scheme.set(scope["scheme"])
     request_id.set(scope["extensions"]["request_id"])  # for this task, which answers nothing else
-    body, answer = _Body(scope, receive), _Answer(send)
+    body, answer = _Body(scope, receive), _Answer(send, closes=scope["http_version"] == "1.1")
     try:
         await app(scope, body.receive, answer.send)
         await body.discard_rest()
@@ -351,10 +350,14 @@ class _Body:
 
 
 class _Answer:
-    """What the app sends, and whether it has begun to."""
+    """What the app sends, and whether it has begun to.
 
-    def __init__(self, send: Send) -> None:
+    closes: whether to say that the connection ends when the worker is about to; HTTP/2 has its own word.
+    """
+
+    def __init__(self, send: Send, *, closes: bool) -> None:
         self._send = send
+        self._closes = closes
         self.begun = False
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -366,4 +369,6 @@ class _Answer:
             vary = [value for name, value in headers if name == b"vary"]
             kept = [header for header in headers if header[0] not in (b"x-request-id", b"vary")]
             message["headers"] = [*kept, (b"vary", b", ".join([*vary, b"Accept-Encoding"]))]
+            if self._closes and draining().is_set():
+                message["headers"].append((b"connection", b"close"))
         await self._send(message)

@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -54,24 +54,29 @@ def running_cluster(folder: Path, store: str, port: int = 0, *, sample: int = 12
     """
     with ExitStack() as stack:
         behind = [
-            stack.enter_context(
-                running_server(
-                    folder,
-                    CONTACTS_ENV="production",  # as behind every proxy
-                    CONTACTS_SECRET=SECRET,
-                    CONTACTS_STORE=store,
-                    CONTACTS_SOCKET=str(folder / f"{number}.sock"),
-                    CONTACTS_PROXIES="unix",
-                    CONTACTS_HOSTS=f"{HOST} localhost",  # the second is what `running_server` asks for
-                    CONTACTS_SAMPLE=str(sample),
-                )
-            )
+            stack.enter_context(running_process(folder, store, number, sample=sample))
             for number in range(PROCESSES)
         ]
         port = free_port(HOST, port)
         changed = configuration(folder, port, behind)
         stack.enter_context(running_nginx(folder, changed, f"http://{HOST}:{port}/ready"))
         yield Front(port, behind)
+
+
+def running_process(
+    folder: Path, store: str, number: int, *, sample: int = 12
+) -> AbstractContextManager[RunningServer]:
+    """Run one of the processes; again, when it has ended."""
+    return running_server(
+        folder,
+        CONTACTS_ENV="production",  # as behind every proxy
+        CONTACTS_SECRET=SECRET,
+        CONTACTS_STORE=store,
+        CONTACTS_SOCKET=str(folder / f"{number}.sock"),
+        CONTACTS_PROXIES="unix",
+        CONTACTS_HOSTS=f"{HOST} localhost",  # the second is what `running_server` asks for
+        CONTACTS_SAMPLE=str(sample),
+    )
 
 
 def configuration(folder: Path, port: int, behind: Sequence[RunningServer]) -> dict[str, str]:
@@ -88,7 +93,7 @@ def configuration(folder: Path, port: int, behind: Sequence[RunningServer]) -> d
         "listen 443 ssl http2;": f"listen {HOST}:{port};",
         "    ssl_": "    # ssl_",
         "Host $host;": "Host $http_host;",  # with the port
-        "/var/log/nginx/contacts.log": str(folder / "access.log"),
+        "/var/log/nginx/": f"{folder}/",
         "location = /import {": "location /import {",
         f"{upload}\n        proxy_pass http://contacts;": f"{upload}\n        proxy_pass http://uploads;",
     }

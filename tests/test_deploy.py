@@ -108,10 +108,10 @@ def _nginx(folder: Path, app: RunningServer) -> Iterator[Front]:
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/contacts/fullchain.pem": str(certificate),
         "/etc/ssl/contacts/privkey.pem": str(key),
-        "/var/log/nginx/contacts.log": str(folder / "access.log"),
+        "/var/log/nginx/": f"{folder}/",
     }
     with running_nginx(folder, changed, f"http://127.0.0.1:{http_port}"):
-        yield Front(app, port, http_port, certificate, folder / "access.log")
+        yield Front(app, port, http_port, certificate, folder / "contacts.log")
 
 
 def _settings() -> dict[str, str]:

@@ -5,12 +5,11 @@ it mends for HTTP/1.1, as far as the fault is there, too.
 """
 
 import json
-import signal
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,11 +17,11 @@ from typing import IO
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, Event, PingAckReceived
+from h2.events import Event, PingAckReceived
 
 from scripts.provide_programs import provide
 from tests.certificates import make_certificate
-from tests.server_process import Connection, RunningServer, running_server
+from tests.server_process import RunningServer, running_server
 
 HEAD = "HTTP/%{http_version} %{http_code}"  # what curl is to say last
 
@@ -181,35 +180,6 @@ def test_at_sigterm_answers_are_finished_and_streams_end_politely(
         # curl finds fault with a stream that has no end of its own.
         assert (dashboard.wait(20), live.wait(20)) == (0, 0)
         assert site.server.process.returncode == 0
-
-
-def test_who_comes_after_sigterm_over_http_2_is_told_to_ask_elsewhere(
-    tmp_path: Path, certificate: tuple[Path, Path]
-) -> None:
-    with secure_site(tmp_path, certificate) as site, ExitStack() as stack:
-        # Something to finish, which keeps each of the two workers from its end.
-        unfinished = [stack.enter_context(_unfinished(site)) for _ in range(16)]
-        site.server.process.send_signal(signal.SIGTERM)
-        for number in range(2):
-            site.server.wait_for(f"Worker {number} draining")
-
-        events = stack.enter_context(_idle_http2_connection(site))
-        goodbye = [event for event in events if isinstance(event, ConnectionTerminated)]
-
-        assert [(event.error_code, event.last_stream_id) for event in goodbye] == [(0, 0)]
-        for connection in unfinished:
-            connection.send("x")
-            assert connection.answer().status == 415
-
-
-@contextmanager
-def _unfinished(site: Site) -> Iterator[Connection]:
-    """A request that lacks its last byte, on HTTP/1.1."""
-    with site.server.connect() as connection:
-        connection.send("POST /contacts HTTP/1.1\nHost: localhost\nExpect: 100-continue\n")
-        connection.send("Content-Type: text/plain\nContent-Length: 1\n\n")
-        connection.read_until("100 ")
-        yield connection
 
 
 def test_an_idle_connection_whose_client_says_nothing_does_not_delay_the_end(
