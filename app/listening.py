@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import select
 import socket
@@ -19,8 +20,9 @@ from pounce.net.listener import create_listeners
 from pounce.net.tls import create_tls_context, is_tls_configured
 from pounce.worker import Worker
 
-from app.settings import BadSetting, Settings
+from app.settings import BadSetting, Settings, passed_sockets
 
+PASSED = 3  # the number under which systemd passes a socket, see sd_listen_fds(3)
 START = 3.0  # seconds that a start may take without anybody being told
 PATIENCE = 0.2  # seconds that requests which came last have before the app takes over
 
@@ -134,11 +136,15 @@ def _file(path: str) -> tuple[int, int]:
 async def stop_listening(listening: socket.socket, config: ServerConfig) -> None:
     """Let the calling worker serve who waits in this queue, and nobody who comes later.
 
-    Later, nobody can connect any more, so a proxy has sent nothing yet, and asks another server.
+    Later, nobody can connect any more, so a proxy has sent nothing yet, and asks another server. In the
+    queue of systemd's socket they wait for the next process.
     """
-    remove_path(config)
-    while select.select([listening], [], [], 0)[0]:  # noqa: ASYNC110 - there is no event for it
-        await asyncio.sleep(0)  # in which the loop accepts
+    if inherited():
+        listening.listen(config.backlog)  # asyncio has made the queue shorter
+    else:
+        remove_path(config)
+        while select.select([listening], [], [], 0)[0]:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)  # in which the loop accepts
     asyncio.get_running_loop().remove_reader(listening.fileno())
     if config.uds is None:
         # Not `close`, for there are copies of it. Who connects between the last two lines is lost.
@@ -157,6 +163,8 @@ def listen(config: ServerConfig, count: int, *, shared: bool = False) -> list[so
         sockets = _listening[:]
         _listening.clear()
         return sockets
+    if passed := inherited():
+        return [passed] * count
     if config.uds is None:
         config = replace(config, port=free_port(config.host, config.port))
     sockets = create_listeners(config, count, shared=shared and sys.platform != "linux")
@@ -165,11 +173,30 @@ def listen(config: ServerConfig, count: int, *, shared: bool = False) -> list[so
     return sockets
 
 
+@functools.cache
+def inherited() -> socket.socket | None:
+    """The socket that systemd listens on for this process, None when it does not; BadSetting for several.
+
+    It is there before the process and after it, so while none runs connections wait in its queue.
+    """
+    if not (count := passed_sockets()):
+        return None
+    if count != "1":
+        raise BadSetting(f"systemd passes {count} sockets. Leave one ListenStream in contacts.socket.")
+    passed = socket.socket(fileno=PASSED)
+    passed.set_inheritable(False)
+    return passed
+
+
 def free_address(settings: Settings) -> int:
     """The port to listen on, see free_port; with a Unix socket, the port as it is set.
 
-    BadSetting when the socket cannot be made, or another server answers on it.
+    BadSetting when the socket cannot be made, another server answers on it, or systemd's is another one.
     """
+    if passed := inherited():
+        if (name := passed.getsockname()) != settings.socket:
+            raise BadSetting(f"systemd listens on {name}. Write the same in CONTACTS_SOCKET.")
+        return settings.port
     if not settings.socket:
         return free_port(settings.host, settings.port)
     path = Path(settings.socket)

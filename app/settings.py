@@ -93,6 +93,11 @@ class Settings:
         )
 
 
+def passed_sockets() -> str:
+    """How many sockets systemd has passed to this process, "" for none: see sd_listen_fds(3)."""
+    return os.environ.get("LISTEN_FDS", "") if os.environ.get("LISTEN_PID") == str(os.getpid()) else ""
+
+
 def refuse_unfit_demo(settings: Settings) -> None:
     """BadSetting for a demo that cannot be what it says."""
     if not settings.demo:

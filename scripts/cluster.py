@@ -10,6 +10,7 @@ CONTACTS_PORT says where nginx listens; without, on any free port.
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -64,11 +65,12 @@ def running_cluster(folder: Path, store: str, port: int = 0, *, sample: int = 12
 
 
 def running_process(
-    folder: Path, store: str, number: int, *, sample: int = 12
+    folder: Path, store: str, number: int, *, sample: int = 12, passed: socket.socket | None = None
 ) -> AbstractContextManager[RunningServer]:
-    """Run one of the processes; again, when it has ended."""
+    """Run one of the processes; again, when it has ended. passed: the socket that systemd listens on."""
     return running_server(
         folder,
+        passed=passed,
         CONTACTS_ENV="production",  # as behind every proxy
         CONTACTS_SECRET=SECRET,
         CONTACTS_STORE=store,

@@ -220,21 +220,24 @@ def running_server(
     module: Sequence[str] = APP,
     on_terminal: bool = False,
     ready: bool = True,
+    passed: socket.socket | None = None,
     **environ: str,
 ) -> Iterator[RunningServer]:
     """Run `python -m module`; wait until it is ready; at the end, stop it if it still runs.
 
     Its store is `contacts.db` in the folder, its port a free one and its workers two,
     unless the environment variables say otherwise. on_terminal: whether it prints to a
-    terminal, rather than to a pipe. ready: False waits only until it listens.
+    terminal, rather than to a pipe. ready: False waits only until it listens. passed: a socket
+    that it gets as systemd passes it.
     """
     ours, its = os.openpty() if on_terminal else os.pipe()
     with (
         open(ours, encoding="utf-8", errors="replace") as output,
         subprocess.Popen(
-            [sys.executable, "-m", *module],
+            [sys.executable, *(_passing(passed) if passed else ()), "-m", *module],
             cwd=ROOT,
             env=environment(folder, **environ),
+            pass_fds=[passed.fileno()] if passed else [],
             stdin=subprocess.DEVNULL,
             stdout=its,
             stderr=its,
@@ -249,6 +252,16 @@ def running_server(
             yield server
         finally:
             server.end()
+
+
+def _passing(passed: socket.socket) -> Sequence[str]:
+    """What makes a process one that systemd has started with this socket, see sd_listen_fds(3)."""
+    program = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+    )
+    return "-c", program, str(passed.fileno())
 
 
 def run_to_end(

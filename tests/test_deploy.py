@@ -311,11 +311,8 @@ def test_the_settings_for_systemd_are_safe_but_for_the_secret() -> None:
     refuse_unsafe(Settings.from_env(read | {"CONTACTS_SECRET": SECRET}))
 
 
-def test_the_unit_is_what_systemd_understands(tmp_path: Path) -> None:
-    text = (DEPLOY / "contacts.service").read_text()
-    unit = ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(text)
+def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
+    unit = _unit("contacts.service")
     service = unit["Service"]
 
     assert (service["NoNewPrivileges"], service["ProtectSystem"]) == ("yes", "strict")
@@ -325,13 +322,27 @@ def test_the_unit_is_what_systemd_understands(tmp_path: Path) -> None:
     # With a user that is there only while it runs, nobody could restore, or make the first user.
     assert "DynamicUser" not in service
     assert f"runuser -u {service['User']} -- " in (DEPLOY / "contacts").read_text()
-    assert _settings()["CONTACTS_SOCKET"].startswith(f"/run/{service['RuntimeDirectory']}/")
+    # A folder of the service's would go with it, and the socket that systemd listens on, too.
+    assert "RuntimeDirectory" not in service
+    assert unit["Unit"]["Requires"] == "contacts.socket"
+    listens = _unit("contacts.socket")["Socket"]
+    assert _settings()["CONTACTS_SOCKET"] == listens["ListenStream"]
+    assert (listens["SocketUser"], listens["SocketMode"]) == (service["User"], "0660")
     assert f"/var/lib/{service['StateDirectory']}/" in _settings()["CONTACTS_STORE"]
     if systemd := shutil.which("systemd-analyze"):
-        ours = tmp_path / "contacts.service"
-        ours.write_text(text.replace("/srv/contacts/.venv/bin/python", "/bin/true"))
-        checked = subprocess.run([systemd, "verify", str(ours)], capture_output=True, text=True)
+        units = [tmp_path / "contacts.service", tmp_path / "contacts.socket"]
+        for ours in units:
+            text = (DEPLOY / ours.name).read_text()
+            ours.write_text(text.replace("/srv/contacts/.venv/bin/python", "/bin/true"))
+        checked = subprocess.run([systemd, "verify", *map(str, units)], capture_output=True, text=True)
         assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def _unit(name: str) -> ConfigParser:
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string((DEPLOY / name).read_text())
+    return unit
 
 
 def test_the_command_line_is_that_of_the_service(tmp_path: Path) -> None:

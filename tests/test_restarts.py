@@ -4,17 +4,24 @@ Whatever any of them is answered has to be what was asked for; and what they wro
 """
 
 import random
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Event
 
+import pytest
+
+from app.listening import free_port
 from app.store.sqlite import SQLiteStore
-from scripts.cluster import Front, running_cluster, running_process
+from scripts.cluster import HOST, Front, configuration, running_cluster, running_process
 from tests.event_stream import EventStream
+from tests.nginx import running_nginx
+from tests.server_process import running_server
 from tests.soundness import assert_sound
 from tests.writers import Told, Writer, acknowledged, ask, compare, give_stock
 
@@ -84,6 +91,37 @@ def crowd(front: Front, database: Path) -> Iterator[None]:
     replay = assert_sound(database)
     batches = {number: batch for number, batch in replay.batches.items() if number not in before.batches}
     assert sum(compare(batches, told).values()) == len(batches) > WRITERS
+
+
+def test_the_only_one_is_restarted_and_people_wait(tmp_path: Path) -> None:
+    database, path, port = tmp_path / "contacts.db", tmp_path / "0.sock", free_port(HOST, 0)
+    with socket.socket(socket.AF_UNIX) as of_systemd, ExitStack() as stack:
+        of_systemd.bind(str(path))
+        of_systemd.listen()
+        start = partial(running_process, tmp_path, f"sqlite:///{database}", 0, sample=0, passed=of_systemd)
+        server = stack.enter_context(start())
+        changed = configuration(tmp_path, port, [server])
+        stack.enter_context(running_nginx(tmp_path, changed, f"http://{HOST}:{port}/ready"))
+        with crowd(Front(port, [server]), database):
+            server.stop()
+            server = stack.enter_context(start())
+
+        server.stop()
+        assert path.exists()  # and systemd goes on listening
+    assert "Removed socket file" not in server.log()
+
+
+@pytest.mark.parametrize("named", ["", "/run/contacts/other.sock"])
+def test_a_socket_that_is_not_the_one_in_the_settings_is_refused(tmp_path: Path, named: str) -> None:
+    with socket.socket(socket.AF_UNIX) as of_systemd:
+        of_systemd.bind(str(tmp_path / "app.sock"))
+        server = running_server(tmp_path, passed=of_systemd, CONTACTS_SOCKET=named)
+
+        with (
+            pytest.raises(AssertionError, match=r"systemd listens on .*app\.sock\."),
+            server,
+        ):
+            pass
 
 
 def test_one_of_two_is_restarted_and_nobody_notices(tmp_path: Path) -> None:
