@@ -17,8 +17,8 @@ PATIENCE = ("--retry", "50", "--retry-connrefused", "--retry-delay", "0", "--ret
 def running_nginx(folder: Path, changed: Mapping[str, str], url: str) -> Iterator[None]:
     """Run nginx; wait until it answers at `url` on this machine, whatever it answers.
 
-    folder: for what it writes. changed: text of the configuration, which must be there, and what stands
-    in its place: paths and ports of a test instead of those of a machine.
+    folder: for what it writes, its logs too. changed: text of the configuration, which must be there, and
+    what stands in its place: paths and ports of a test instead of those of a machine.
     """
     ours = CONFIGURATION.read_text()
     for theirs, mine in changed.items():
@@ -29,9 +29,10 @@ def running_nginx(folder: Path, changed: Mapping[str, str], url: str) -> Iterato
         f"{kind}_temp_path {folder / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder / 'nginx.pid'}; error_log stderr;\n"
+        f"daemon off; pid {folder / 'nginx.pid'}; error_log {folder / 'error.log'};\n"
         f"{'user root root;' if os.geteuid() == 0 else ''}\n"
-        f"events {{}}\nhttp {{ {temporary} include {folder / 'contacts.conf'}; }}\n"
+        f"events {{}}\nhttp {{ {temporary} access_log {folder / 'access.log'};\n"
+        f"include {folder / 'contacts.conf'}; }}\n"
     )
     command = [str(provide("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
     subprocess.run([*command, "-t", "-q"], check=True)

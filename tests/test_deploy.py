@@ -13,9 +13,9 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -64,11 +64,11 @@ class Front:
             curl.kill()
 
     @contextmanager
-    def connect(self) -> Iterator[ssl.SSLSocket]:
-        """A connection that speaks HTTP/1.1."""
+    def connect(self, address: str = "127.0.0.1") -> Iterator[ssl.SSLSocket]:
+        """A connection that speaks HTTP/1.1. address: of the client, on this machine."""
         context = ssl.create_default_context(cafile=self.certificate)
         with (
-            socket.create_connection(("127.0.0.1", self.port), 20) as plain,
+            socket.create_connection(("127.0.0.1", self.port), 20, (address, 0)) as plain,
             context.wrap_socket(plain, server_hostname=NAME) as secure,
         ):
             yield secure
@@ -99,7 +99,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 
 @contextmanager
-def _nginx(folder: Path, app: RunningServer) -> Iterator[Front]:
+def _nginx(folder: Path, app: RunningServer, more: Mapping[str, str] | None = None) -> Iterator[Front]:
     certificate, key = make_certificate(folder)
     port, http_port = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
     changed = {
@@ -109,7 +109,7 @@ def _nginx(folder: Path, app: RunningServer) -> Iterator[Front]:
         "/etc/ssl/contacts/fullchain.pem": str(certificate),
         "/etc/ssl/contacts/privkey.pem": str(key),
         "/var/log/nginx/": f"{folder}/",
-    }
+    } | dict(more or {})
     with running_nginx(folder, changed, f"http://127.0.0.1:{http_port}"):
         yield Front(app, port, http_port, certificate, folder / "contacts.log")
 
@@ -223,6 +223,62 @@ def test_what_nginx_answers_itself_is_a_sentence_with_the_headers_of_every_answe
         assert _lacking(answer) == []
 
 
+def test_a_file_may_be_larger_than_a_form(front: Front, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"a" * 3_000_000)
+
+    for path in ("/import", "/api/v1/contacts/import"):
+        answer = front.curl(path, "--data-binary", f"@{tmp_path / 'large'}", "-w", "%{http_code}")
+        assert answer.endswith("415")  # it has reached the app, for which it is not a file
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [("/hello", "127.0.0.3"), ("/import", "127.0.0.4"), ("/api/v1/contacts/import", "127.0.0.5")],
+)
+def test_who_asks_too_often_is_refused_and_others_are_not(front: Front, path: str, address: str) -> None:
+    with front.connect(address) as burst, front.connect() as other:
+        statuses = _ask_at_once(burst, path, 300)
+
+        assert 60 <= len(statuses) - statuses.count(429) < 300
+        assert 429 not in _ask_at_once(other, path, 1)
+
+
+def test_who_keeps_too_many_requests_open_is_refused_and_others_are_not(front: Front) -> None:
+    with ExitStack() as stack:
+        for _ in range(100):
+            _begin(stack.enter_context(front.connect("127.0.0.6")), "/live", "200")
+        _begin(stack.enter_context(front.connect("127.0.0.6")), "/live", "429")
+        _begin(stack.enter_context(front.connect()), "/live", "200")
+
+
+def _begin(connection: ssl.SSLSocket, path: str, status: str) -> None:
+    """Ask, and read the beginning of the answer, with this status."""
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+    assert connection.recv(65_536).split()[1].decode() == status
+
+
+def _ask_at_once(connection: ssl.SSLSocket, path: str, times: int) -> list[int]:
+    """Send so many requests in one go, which nginx answers one after the other; their statuses."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {NAME}\r\n".encode()
+    connection.sendall((request + b"\r\n") * (times - 1) + request + b"Connection: close\r\n\r\n")
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", _read_all(connection))]
+
+
+def test_who_sends_slowly_is_cut_off(front: Front, tmp_path: Path) -> None:
+    hurried = {
+        "client_header_timeout 10s": "client_header_timeout 1s",
+        "client_body_timeout 15s": "client_body_timeout 1s",
+    }
+    with _nginx(tmp_path, front.app, hurried) as impatient:
+        for beginning in (
+            b"GET /hello HTTP/1.1\r\nHost: ",
+            f"POST /contacts HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\nname".encode(),
+        ):
+            with impatient.connect() as connection:
+                connection.sendall(beginning)
+                assert _read_all(connection) == b""  # to its end, which is not ours
+
+
 def test_too_much_at_once_is_refused_with_when_to_try_again(front: Front) -> None:
     url = f"https://{NAME}:{front.port}/hello?[1-200]"
 
@@ -235,6 +291,37 @@ def test_too_much_at_once_is_refused_with_when_to_try_again(front: Front) -> Non
     assert "That was too much at once. Wait a few seconds, then try again." in answers
 
 
+def test_nginx_keeps_no_connection_that_the_app_could_close(front: Front, tmp_path: Path) -> None:
+    path = str(tmp_path / "ours.sock")
+    with socket.socket(socket.AF_UNIX) as in_its_place:
+        in_its_place.bind(path)
+        in_its_place.listen()
+        with (
+            _nginx(tmp_path, front.app, {"unix:/run/contacts/app.sock": f"unix:{path}"}) as nginx,
+            nginx.connect() as client,
+        ):
+            client.sendall(f"GET /hello HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+            asked, _ = in_its_place.accept()
+            with asked:
+                assert b"\r\nConnection: close\r\n" in asked.recv(65_536)
+
+
+def test_no_log_of_nginx_has_what_people_search_for(front: Front) -> None:
+    found = "/hello?q=Grace+Hopper"
+    with front.connect("127.0.0.2") as burst:
+        _ask_at_once(burst, found, 300)
+    front.curl(found)
+    subprocess.run([str(provide("curl")), "-sS", f"http://127.0.0.1:{front.http_port}{found}"], check=True)
+
+    assert " 429 - " in front.log.read_text()
+    assert " 200 200 " in front.log.read_text()
+    assert _logs_with("Hopper", front.log.parent) == []
+
+
+def _logs_with(text: str, folder: Path) -> list[str]:
+    return [log.name for log in folder.glob("*.log") if text in log.read_text()]
+
+
 def test_while_the_app_is_away_people_are_told_so(
     tmp_path: Path,
 ) -> None:
@@ -244,8 +331,10 @@ def test_while_the_app_is_away_people_are_told_so(
     ):
         app.stop()
 
-        answer = front.curl("/contacts", "-i")
+        answer = front.curl("/contacts?q=Hopper", "-i")
 
+    assert " 502 502 " in front.log.read_text()
+    assert _logs_with("Hopper", tmp_path) == []
     assert answer.startswith("HTTP/2 502 ")
     assert "Contacts is being restarted." in answer
     assert "retry-after: 5" in answer
