@@ -23,7 +23,7 @@ from pounce.worker import Worker
 from app.settings import BadSetting, Settings, passed_sockets
 
 PASSED = 3  # the number under which systemd passes a socket, see sd_listen_fds(3)
-START = 3.0  # seconds that a start may take without anybody being told
+START = 3.0  # seconds that a start may take without anybody being told; probes wait a little longer
 PATIENCE = 0.2  # seconds that requests which came last have before the app takes over
 
 _listening: list[socket.socket] = []  # what was listened on for the app, see `answering`

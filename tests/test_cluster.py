@@ -6,12 +6,16 @@ runs all tests of the contract against them, in the browser.
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from scripts.cluster import Front, running_cluster
+from app.listening import free_port
+from scripts.cluster import HOST, Front, configuration, running_cluster
 from tests.event_stream import EventStream
+from tests.nginx import running_nginx
 from tests.postgres import Postgres
+from tests.server_process import held_up, running_server
 from tests.test_live import save
 
 
@@ -57,6 +61,26 @@ def test_an_upload_stays_with_the_process_that_took_it(front: Front) -> None:
 
     assert answer.status == 303
     assert [front.get(answer.headers["location"]).status for _ in front.behind] == [200, 200]
+
+
+def test_who_reads_is_sent_past_a_process_that_is_not_ready(tmp_path: Path) -> None:
+    folders, port = [tmp_path / "starting", tmp_path / "ready"], free_port(HOST, 0)
+    with ExitStack() as stack:
+        for folder in folders:
+            folder.mkdir()
+        stack.enter_context(held_up(folders[0]))
+        behind = [
+            stack.enter_context(
+                running_server(folder, ready=folder.name == "ready", CONTACTS_SOCKET=str(folder / "app.sock"))
+            )
+            for folder in folders
+        ]
+        changed = configuration(tmp_path, port, behind)
+        stack.enter_context(running_nginx(tmp_path, changed, f"http://{HOST}:{port}/health"))
+        front = Front(port, behind)
+
+        assert behind[0].get("/contacts").status == 503
+        assert [front.get("/contacts").status for _ in range(4)] == [200] * 4
 
 
 # The last one: from here on there is one process.
