@@ -214,7 +214,7 @@ def _refuse_bad_certificate(settings: Settings) -> None:
 def _refuse_unknown(environ: Mapping[str, str], names: Sequence[str]) -> None:
     """A name that is mistyped would leave its setting at a default, and CONTACTS_AUTH's lets everyone in.
 
-    Others are let be: Kubernetes itself sets CONTACTS_SERVICE_HOST, where there is a service `contacts`.
+    Others are let be: Kubernetes sets some for each of its services, if that is called `contacts`.
     """
     for name in sorted(environ):
         if name.startswith(PREFIX) and (rest := name.removeprefix(PREFIX)) not in names:

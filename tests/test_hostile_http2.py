@@ -51,9 +51,14 @@ class Answer:
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
-    text: str = ""
+    body: bytes = b""
     ended: bool = False
     reset: ErrorCodes | int | None = None
+
+    @property
+    def text(self) -> str:
+        """The body so far, which may end in the middle of a character."""
+        return self.body.decode(errors="ignore")
 
 
 class Client:
@@ -133,7 +138,7 @@ class Client:
                 answer.headers = {_text(name): _text(value) for name, value in headers}
                 answer.status = int(answer.headers[":status"])
             case DataReceived(stream_id=stream, data=data, flow_controlled_length=size):
-                self.answers[stream].text += data.decode()
+                self.answers[stream].body += data
                 self.frames.acknowledge_received_data(size, stream)
             case StreamEnded(stream_id=stream):
                 self.answers[stream].ended = True

@@ -23,6 +23,7 @@ from chirp.middleware.protocol import AnyResponse, Next
 
 from app.store import WRITES, ContactStore, StoreRefused, StoreUnavailable
 from app.web.errors import Middleware, problem_event
+from app.web.headers import PROBES
 from app.web.lists import see_other
 from app.web.live import Log
 from app.web.security import SAFE_METHODS
@@ -31,7 +32,7 @@ from app.web.uploads import Limits, NoRoom, Upload, Uploads
 
 RESET = "/demo/reset"
 COOKIE = "sandbox"
-FOR_PROGRAMS = frozenset({"/ready", "/metrics"})  # who asks there is no visitor; /health does not come here
+FOR_PROGRAMS = frozenset({*PROBES, "/metrics"})  # who asks there is no visitor
 IDLE = 3_600.0  # seconds without a request after which a sandbox goes
 ROOM = 2_000  # sandboxes; for one more, the one that was not used for longest goes
 BUDGET = 256 * 1_048_576  # bytes of all sandboxes together; when they have more, the heaviest goes
