@@ -719,7 +719,8 @@ async def test_the_server_tells_how_a_request_came() -> None:
 
     for kind in ("https", "http"):
         scope: Any = {
-            "type": "http", "scheme": kind, "method": "GET", "path": "/health", "headers": [],
+            "type": "http", "http_version": "1.1", "scheme": kind, "method": "GET", "path": "/health",
+            "headers": [],
             "extensions": {"request_id": "1"},
         }  # fmt: skip
         await asgi(app, Settings())(scope, receive, receive)  # type: ignore[arg-type]
