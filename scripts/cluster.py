@@ -22,7 +22,7 @@ from types import FrameType
 from app.listening import free_port
 from scripts import provide_postgres
 from tests.nginx import running_nginx
-from tests.server_process import Answer, Connection, RunningServer, running_server
+from tests.server_process import APP, Answer, Connection, RunningServer, running_server
 
 HOST = "127.0.0.1"
 PROCESSES = 2
@@ -48,14 +48,17 @@ class Front:
 
 
 @contextmanager
-def running_cluster(folder: Path, store: str, port: int = 0, *, sample: int = 12) -> Iterator[Front]:
+def running_cluster(
+    folder: Path, store: str, port: int = 0, *, sample: int = 12, staged: bool = False
+) -> Iterator[Front]:
     """Run the processes and nginx, and wait until they are ready.
 
-    store: what CONTACTS_STORE is. port: of nginx. sample: how many sample contacts a new store gets.
+    store: what CONTACTS_STORE is. port: of nginx. sample: how many sample contacts a new store gets. staged:
+    whether sections of the dashboard are slow, or fail, when they are asked to.
     """
     with ExitStack() as stack:
         behind = [
-            stack.enter_context(running_process(folder, store, number, sample=sample))
+            stack.enter_context(running_process(folder, store, number, sample=sample, staged=staged))
             for number in range(PROCESSES)
         ]
         port = free_port(HOST, port)
@@ -65,13 +68,20 @@ def running_cluster(folder: Path, store: str, port: int = 0, *, sample: int = 12
 
 
 def running_process(
-    folder: Path, store: str, number: int, *, sample: int = 12, passed: socket.socket | None = None
+    folder: Path,
+    store: str,
+    number: int,
+    *,
+    sample: int = 12,
+    passed: socket.socket | None = None,
+    staged: bool = False,
 ) -> AbstractContextManager[RunningServer]:
     """Run one of the processes; again, when it has ended. passed: the socket that systemd listens on."""
     return running_server(
         folder,
         passed=passed,
-        CONTACTS_ENV="production",  # as behind every proxy
+        module=("scripts.cluster", "serve") if staged else APP,
+        CONTACTS_ENV="development" if staged else "production",  # as behind every proxy
         CONTACTS_SECRET=SECRET,
         CONTACTS_STORE=store,
         CONTACTS_SOCKET=str(folder / f"{number}.sock"),
@@ -111,9 +121,19 @@ def main() -> None:
         provide_postgres.cluster() as database,
     ):
         store = provide_postgres.url(database)
-        with running_cluster(Path(folder), store, port) as front:
+        with running_cluster(Path(folder), store, port, staged=True) as front:
             print(f"Contacts at http://{front.host}:{front.port}, store {store}", flush=True)
             signal.pause()
+
+
+def serve() -> None:
+    """Be one of the processes in development, which `python -m app serve` refuses to be behind a proxy."""
+    from app import server
+    from app.main import create_app
+    from app.settings import Settings
+
+    settings = Settings.from_env()
+    server.run(create_app(settings), settings)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
@@ -122,6 +142,6 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        serve() if sys.argv[1:] == ["serve"] else main()
     except provide_postgres.NoPostgres as reason:
         sys.exit(str(reason))
