@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -401,16 +401,18 @@ def test_a_body_that_drips_is_given_up(impatient: RunningServer) -> None:
 # ---- Pounce's own answers
 
 
+def probed(folder: Path, kind: str, certificate: tuple[Path, Path]) -> AbstractContextManager[RunningServer]:
+    """An app of tests.probe_app, over HTTPS."""
+    cert, key = map(str, certificate)
+    return running_server(
+        folder, module=("tests.probe_app", kind), CONTACTS_TLS_CERT=cert, CONTACTS_TLS_KEY=key
+    )
+
+
 def test_a_failure_outside_of_the_app_has_the_headers_of_every_answer(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
-    cert, key = map(str, certificate)
-    with (
-        running_server(
-            tmp_path, module=("tests.probe_app", "leaky"), CONTACTS_TLS_CERT=cert, CONTACTS_TLS_KEY=key
-        ) as server,
-        Client(server) as client,
-    ):
+    with probed(tmp_path, "leaky", certificate) as server, Client(server) as client:
         failed = client.get("/escaping")
 
         assert failed.status == 500
@@ -421,13 +423,7 @@ def test_a_failure_outside_of_the_app_has_the_headers_of_every_answer(
 def test_a_file_that_breaks_off_is_not_taken_for_whole(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
-    cert, key = map(str, certificate)
-    with (
-        running_server(
-            tmp_path, module=("tests.probe_app", "routes"), CONTACTS_TLS_CERT=cert, CONTACTS_TLS_KEY=key
-        ) as server,
-        Client(server) as client,
-    ):
+    with probed(tmp_path, "routes", certificate) as server, Client(server) as client:
         half = client.get("/half")
 
         assert (half.status, half.text, half.ended) == (200, "the first half", False)

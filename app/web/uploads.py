@@ -340,7 +340,8 @@ class Uploads:
         """The lock of an upload that is at this stage; None for another, or one that is gone.
 
         Whoever has it at this stage gives it back in a moment: the work that led here and has just saved
-        that, or a page that looks whether anybody works on it.
+        that, or a page that looks whether anybody works on it. Handlers begin work on a thread, so that a
+        wait here holds up nobody else.
         """
         end = time.monotonic() + PATIENCE
         with suppress(OSError):
