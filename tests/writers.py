@@ -85,6 +85,7 @@ class Writer:
     stock: list[tuple[int, int]] = field(default_factory=list)
     told: Told = field(default_factory=Told)
     _number: int = 0
+    _undone: set[int] = field(default_factory=set)
 
     def run(self, server: Reachable) -> Told:
         """Write until the server ends the connection; what was told."""
@@ -106,7 +107,6 @@ class Writer:
 
     def writes(self, acknowledged: Mapping[int, Write]) -> Iterator[Write]:
         """Writes by chance, without end. acknowledged: it may grow; each of these batches is undone once."""
-        undone: set[int] = set()
         while True:
             self._number += 1
             token = f"{self.name}-{self._number}"
@@ -119,9 +119,9 @@ class Writer:
                     ids = [one for one, _ in self._some(self.chance.randint(2, 40 if kind == "tag" else 15))]
                     form = (*(("id", one) for one in ids), ("do", kind), ("tag", token))
                     yield Write(kind, token, "POST", "/contacts/bulk", form, ids=frozenset(ids))
-                case "undo" if undoable := acknowledged.keys() - undone:
+                case "undo" if undoable := acknowledged.keys() - self._undone:
                     batch = self.chance.choice(sorted(undoable))
-                    undone.add(batch)
+                    self._undone.add(batch)
                     yield Write("undo", token, "POST", f"/undo/{batch}", undoes=batch)
                 case _:
                     yield Write("add", token, "POST", "/contacts", self._fields(token), makes=1)
