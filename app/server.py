@@ -371,4 +371,6 @@ class _Answer:
             message["headers"] = [*kept, (b"vary", b", ".join([*vary, b"Accept-Encoding"]))]
             if self._closes and draining().is_set():
                 message["headers"].append((b"connection", b"close"))
-        await self._send(message)
+        # Whoever leaves in the middle of an answer is no fault of the app, which Pounce would log it as.
+        with contextlib.suppress(ConnectionError):
+            await self._send(message)

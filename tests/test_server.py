@@ -612,6 +612,21 @@ def test_a_client_that_leaves_before_its_answer_is_no_failure_in_the_log(probe: 
     assert (line["status"], line["level"]) == (499, "info")
 
 
+def test_clients_that_leave_while_the_server_writes_are_no_failure_in_the_log(tmp_path: Path) -> None:
+    with running_server(tmp_path, CONTACTS_WORKERS="1") as running:
+        for _ in range(3):
+            with running.connect() as connection:
+                # More than the server reads ahead: that they leave it learns only as it writes.
+                connection.send("GET /static/app.css HTTP/1.1\nHost: localhost\n\n" * 20_000)
+                answered = -1
+                while answered != (answered := running.log().count("/static/app.css")):
+                    for _ in range(5):  # the one worker has time for its answers, until no buffer has room
+                        running.get("/contacts")
+
+        running.stop()
+        assert '"error"' not in running.log()
+
+
 def test_on_a_terminal_the_log_is_text(tmp_path: Path) -> None:
     with running_server(tmp_path, module=PROBE, on_terminal=True) as running:
         running.get("/worker?name=grace")
