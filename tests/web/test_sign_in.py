@@ -894,7 +894,7 @@ async def test_another_password_ends_all_other_sessions(
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
-        (("wrong horse battery", "staple battery horse", "staple battery horse"), "Present password"),
+        (("wrong horse battery", "staple battery horse", "staple battery horse"), "Current password"),
         ((PASSWORD, "too short", "too short"), "New password"),
         ((PASSWORD, "x" * 257, "x" * 257), "New password"),
         ((PASSWORD, " " * 12, " " * 12), "New password"),
@@ -910,14 +910,14 @@ async def test_what_is_wrong_with_another_password_is_said_at_its_field(
 
     answer = await change(browser, *fields)
 
-    labels = ("Present password", "New password", "New password again")
+    labels = ("Current password", "New password", "New password again")
     assert answer.status == 422
     assert [label for label in labels if answer.dom.complaint(label)] == [wrong]
     assert not any(answer.dom.box(label).value for label in labels)
     assert not await closed_to(await signed_in())  # with the old one
 
 
-async def test_the_present_password_cannot_be_guessed_either(signed_in: Signed) -> None:
+async def test_the_current_password_cannot_be_guessed_either(signed_in: Signed) -> None:
     browser = await signed_in()
 
     tried = [(await change(browser, f"wrong horse {number}", PASSWORD)).status for number in range(6)]
