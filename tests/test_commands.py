@@ -7,7 +7,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -437,9 +438,12 @@ def test_an_interrupted_import_changes_nothing(shell: Shell) -> None:
     rows = "".join(f"Ada Lovelace {n},ada{n}@example.com\n" for n in range(50_000))
     file = shell.write("new.csv", f"Name,Email\n{rows}")
     command = [sys.executable, "-m", "app", "import", str(file)]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | shell.environ, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        heeding_ctrl_c(),
+        subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | shell.environ, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         assert process.stderr is not None
         assert process.stderr.readline().startswith("Importing: ")
         process.send_signal(signal.SIGINT)
@@ -448,3 +452,16 @@ def test_an_interrupted_import_changes_nothing(shell: Shell) -> None:
     assert process.returncode == 1
     assert rest.endswith("contacts: Stopped. Nothing was changed.\n")
     assert shell.names == []
+
+
+@contextmanager
+def heeding_ctrl_c() -> Iterator[None]:
+    """Let processes that are started here take Ctrl-C as one that a person starts does.
+
+    A shell without job control has what it runs in the background ignore it, and a process passes that on.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
