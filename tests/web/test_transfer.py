@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -452,10 +453,17 @@ async def test_a_server_that_stops_takes_the_import_back(
 ) -> None:
     monkeypatch.setattr(uploads, "PATIENCE", 30)
     client, _, _ = await start_held(serve, held)
-    threading.Timer(0.05, held.go.set).start()
-
     [hook] = [hook for hook in client.app._shutdown_hooks if "Uploads" in getattr(hook, "__qualname__", "")]
-    hook()
+    stopping: threading.Event = hook.__self__._stopping  # type: ignore[attr-defined]
+
+    def go_on() -> None:
+        assert stopping.wait(30)
+        held.go.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        going_on = pool.submit(go_on)
+        hook()
+        going_on.result()
 
     assert store.count() == 0
 
