@@ -252,6 +252,13 @@ def test_work_is_cancelled(uploads: Uploads) -> None:
     assert wait_for(uploads, upload).stage == "cancelled"
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits a second for something that comes at once waits longer, for a slow computer."""
+    monkeypatch.setattr(module, "PATIENCE", 30)
+
+
+@pytest.mark.usefixtures("patient")
 def test_work_ends_when_the_server_stops(uploads: Uploads) -> None:
     upload, work = uploaded(uploads), Waiting()
     start(uploads, upload, work)
@@ -323,6 +330,7 @@ def test_work_in_another_process_is_seen_and_so_is_its_death(uploads: Uploads, t
         assert (upload.state().stage, upload.state().problem) == ("failed", INTERRUPTED)
 
 
+@pytest.mark.usefixtures("patient")
 def test_work_begins_though_the_work_before_has_not_quite_let_go(uploads: Uploads) -> None:
     upload = uploaded(uploads)
     lock = upload.lock()
