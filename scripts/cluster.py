@@ -75,12 +75,16 @@ def running_process(
     sample: int = 12,
     passed: socket.socket | None = None,
     staged: bool = False,
+    module: Sequence[str] = APP,
 ) -> AbstractContextManager[RunningServer]:
-    """Run one of the processes; again, when it has ended. passed: the socket that systemd listens on."""
+    """Run one of the processes; again, when it has ended.
+
+    passed: the socket that systemd listens on. module: what is run unless it is `staged`.
+    """
     return running_server(
         folder,
         passed=passed,
-        module=("scripts.cluster", "serve") if staged else APP,
+        module=("scripts.cluster", "serve") if staged else module,
         CONTACTS_ENV="development" if staged else "production",  # as behind every proxy
         CONTACTS_SECRET=SECRET,
         CONTACTS_STORE=store,

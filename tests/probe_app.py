@@ -6,7 +6,8 @@ on which worker it is opened and closed; `python -m tests.probe_app leaky` is it
 whose mistakes say what it holds. `python -m tests.probe_app broken` has a worker hook that fails.
 `python -m tests.probe_app impatient` is the real one, which waits for its clients a second where
 it would wait for ten or twenty; `python -m tests.probe_app crowded` is the small one,
-with room for one connection to each of two workers.
+with room for one connection to each of two workers. `python -m tests.probe_app quiet` is
+`python -m app serve`, which tells nobody that it starts unless that takes a minute.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from chirp.http.response import StreamingResponse
 from chirp.server.sender import send_streaming_response
 from pounce import Receive, Scope, Send
 
-from app import bounds, server
+from app import bounds, listening, server
 from app.contacts.contact import Contact
 from app.contacts.listing import ListQuery
 from app.main import create_app, open_with_samples
@@ -285,6 +286,12 @@ def crowded(settings: Settings) -> ASGI:
     return routes()
 
 
+def quiet(settings: Settings) -> None:
+    """Serve the real app; whoever comes while it starts waits for it, on a busy computer, too."""
+    vars(listening).update(START=60.0)
+    server.serve(settings)
+
+
 def main() -> None:
     settings = Settings.from_env()
     match sys.argv[1:]:
@@ -302,6 +309,8 @@ def main() -> None:
             server.run(unhurried(settings), settings)
         case ["crowded"]:
             server.run(crowded(settings), settings)
+        case ["quiet"]:
+            quiet(settings)
 
 
 if __name__ == "__main__":

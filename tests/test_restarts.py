@@ -26,6 +26,7 @@ from tests.soundness import assert_sound
 from tests.writers import Told, Writer, acknowledged, ask, compare, give_stock
 
 WRITERS, READERS = 6, 2
+QUIET = ("tests.probe_app", "quiet")  # so that a start that takes long is only waited for
 KEPT = 20  # requests that a client sends on a connection; nginx opens one of its own for each
 
 
@@ -98,7 +99,8 @@ def test_the_only_one_is_restarted_and_people_wait(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as of_systemd, ExitStack() as stack:
         of_systemd.bind(str(path))
         of_systemd.listen()
-        start = partial(running_process, tmp_path, f"sqlite:///{database}", 0, sample=0, passed=of_systemd)
+        store = f"sqlite:///{database}"
+        start = partial(running_process, tmp_path, store, 0, sample=0, passed=of_systemd, module=QUIET)
         server = stack.enter_context(start())
         changed = configuration(tmp_path, port, [server])
         stack.enter_context(running_nginx(tmp_path, changed, f"http://{HOST}:{port}/ready"))
@@ -133,5 +135,5 @@ def test_one_of_two_is_restarted_and_nobody_notices(tmp_path: Path) -> None:
         crowd(front, database),
     ):
         front.behind[0].stop()
-        stack.enter_context(running_process(tmp_path, store, 0))
+        stack.enter_context(running_process(tmp_path, store, 0, module=QUIET))
         front.behind[1].stop()  # so that everybody needs the one that has just come
