@@ -24,7 +24,8 @@ from app.settings import BadSetting, Settings, passed_sockets
 
 PASSED = 3  # the number under which systemd passes a socket, see sd_listen_fds(3)
 START = 3.0  # seconds that a start may take without anybody being told; probes wait a little longer
-PATIENCE = 0.2  # seconds that requests which came last have before the app takes over
+TICK = 0.01  # seconds
+PATIENCE = 20  # ticks that requests which came last have before the app takes over
 
 _listening: list[socket.socket] = []  # what was listened on for the app, see `answering`
 _made: dict[str, tuple[int, int]] = {}  # paths of Unix sockets, and which file each is
@@ -112,12 +113,16 @@ class _Doorman:
             server.close()
 
     async def _wait(self) -> None:
-        """Wait for all of them, as long as there is patience."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE
+        """Wait for all of them, as long as there is patience.
+
+        In ticks, each of which reads what has come: the time that others have on a busy computer is no
+        patience, for in it nobody is answered.
+        """
+        patience = PATIENCE
         # Again and again, for one task begins another: to accept a connection, and then to serve it.
-        while (tasks := asyncio.all_tasks() - {asyncio.current_task()}) and (left := end - loop.time()) > 0:
-            await asyncio.wait(tasks, timeout=left)
+        while (tasks := asyncio.all_tasks() - {asyncio.current_task()}) and patience:
+            _, waiting = await asyncio.wait(tasks, timeout=TICK)
+            patience -= bool(waiting)
 
 
 def remove_path(config: ServerConfig) -> None:
