@@ -11,9 +11,13 @@ import contextlib
 import functools
 import logging
 import mmap
+import multiprocessing
+import os
+import signal
 import threading
 from contextvars import ContextVar
 from itertools import chain
+from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 import h2.frame_buffer
@@ -70,6 +74,7 @@ def apply_fixes() -> None:
     _know_idle_http2_connections()
     _turn_nobody_away_at_the_end()
     _tell_processes_to_stop()
+    _leave_no_process_behind()
     _log_what_happened()
     _log_no_values()
     _number_requests()
@@ -474,6 +479,26 @@ def _tell_processes_to_stop() -> None:
             self._shutdown_event = _SharedEvent()
 
     put(Supervisor, "__init__", patched)
+
+
+def _leave_no_process_behind() -> None:
+    """Worker processes go on serving when the process that began them is killed.
+
+    Nobody can stop them any more but by their numbers, and the next server finds its port in use.
+    """
+    run = Worker.run
+
+    def patched(self: Worker) -> None:
+        if supervisor := multiprocessing.parent_process():
+            threading.Thread(target=_die_with, args=(supervisor,), name="supervisor", daemon=True).start()
+        run(self)
+
+    put(Worker, "run", patched)
+
+
+def _die_with(supervisor: BaseProcess) -> None:
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _log_what_happened() -> None:

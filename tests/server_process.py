@@ -165,11 +165,11 @@ class RunningServer:
     def end(self) -> None:
         """Whatever the test has left: SIGTERM, 15 seconds of patience, SIGKILL to it and to its workers."""
         self.process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(15)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.process.wait()
         self._reader.join()
 
     def _read_log(self) -> None:

@@ -677,6 +677,14 @@ def test_with_a_gil_worker_processes_share_the_sqlite_store_and_stop_in_time(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["contacts.db"]
 
 
+def test_with_a_gil_no_worker_process_outlives_the_process_that_began_it(tmp_path: Path) -> None:
+    with running_server(tmp_path, PYTHON_GIL="1") as running:
+        running.stop(signal.SIGKILL)
+
+        with pytest.raises(ConnectionRefusedError):
+            running.connect()
+
+
 # --- words the tests above use ---
 
 
