@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from html import unescape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_when_the_disk_takes_no_more_nothing_is_lost_and_it_goes_on_when_there_i
         for _ in range(2):
             before = len(told.acknowledged)
             largest = max(file.stat().st_size for file in tmp_path.iterdir() if file.is_file())
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (largest + 300_000, UNLIMITED))
+            let_files_grow_to(largest + 300_000, server)
             while (answer := write()).status == 303:
                 pass
             refused = [answer, *(write() for _ in range(10))]
@@ -133,7 +134,7 @@ def test_when_the_disk_takes_no_more_nothing_is_lost_and_it_goes_on_when_there_i
             assert {answer.status for answer in refused} <= {303, 503}
             assert connection.get("/contacts").status == 200
 
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
+            let_files_grow_to(UNLIMITED, server)
             assert [write().status for _ in range(20)] == [303] * 20
             assert len(told.acknowledged) > before + 20
         assert server.get("/ready").status == 200
@@ -142,17 +143,25 @@ def test_when_the_disk_takes_no_more_nothing_is_lost_and_it_goes_on_when_there_i
         assert "Traceback" not in server.log()
 
 
+def let_files_grow_to(size: int, server: RunningServer) -> None:
+    """Let no file that the server writes grow beyond so many bytes. With a GIL, its workers are processes."""
+    first = server.process.pid
+    workers = [file.read_text().split() for file in Path(f"/proc/{first}/task").glob("*/children")]
+    for pid in (first, *map(int, chain.from_iterable(workers))):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, UNLIMITED))
+
+
 # --- read-only
 
 
 @contextmanager
 def taking_no_byte(server: RunningServer, database: Path) -> Iterator[str]:
     """No file takes another byte, as on a disk that the system has turned read-only; what is said of it."""
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, UNLIMITED))
+    let_files_grow_to(0, server)
     try:
         yield "The disk that holds contacts.db failed. Nothing was saved. Check the disk, then try again."
     finally:
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
+        let_files_grow_to(UNLIMITED, server)
 
 
 @contextmanager
