@@ -330,6 +330,34 @@ def test_work_in_another_process_is_seen_and_so_is_its_death(uploads: Uploads, t
         assert (upload.state().stage, upload.state().problem) == ("failed", INTERRUPTED)
 
 
+FORKING = """
+import os
+from app.web.uploads import State, Uploads
+
+uploads = Uploads(None)
+uploads.open()
+if os.fork() == 0:
+    uploads.new().save(State("people.csv"))
+    os._exit(0)
+os.wait()
+print(*[upload.state().name for upload in uploads.all()])
+uploads.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="cannot fork")
+def test_processes_that_are_forked_share_a_temporary_folder() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKING],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout == "people.csv\n", ended.stderr
+
+
 @pytest.mark.usefixtures("patient")
 def test_work_begins_though_the_work_before_has_not_quite_let_go(uploads: Uploads) -> None:
     upload = uploaded(uploads)

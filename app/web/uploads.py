@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -270,8 +271,10 @@ class Uploads:
         self._turns = threading.Semaphore(AT_ONCE)
 
     def open(self) -> None:
-        """Begin: work may be started."""
+        """Begin: work may be started. Processes that are forked after this share a temporary folder."""
         self._stopping.clear()
+        with suppress(OSError):  # the next upload will say it
+            self._made()
         self.sweep()
 
     def close(self) -> None:
@@ -332,7 +335,13 @@ class Uploads:
         state = replace(state, stage=during, done=0)
         upload.save(state)
         job = Job(upload, state, self._stopping)
-        thread = threading.Thread(target=self._run, args=(job, work, lock), name="import", daemon=True)
+        thread = threading.Thread(
+            target=self._run,
+            args=(job, work, lock),
+            name="import",
+            daemon=True,
+            context=copy_context(),  # with the number of the request, which Python without GIL does by itself
+        )
         self._threads[upload.token] = thread
         thread.start()
 
