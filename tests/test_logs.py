@@ -172,7 +172,7 @@ def test_a_proxy_gives_the_number_if_it_is_well_formed(leaky: RunningServer) -> 
 
 
 def test_a_stranger_does_not_choose_the_number(tmp_path: Path) -> None:
-    with running_server(tmp_path, CONTACTS_STORE="memory:") as running, running.connect() as connection:
+    with running_server(tmp_path) as running, running.connect() as connection:
         connection.send("GET /hello HTTP/1.1\nHost: 127.0.0.1\nX-Request-ID: chosen-by-me\n\n")
         head = connection.read_until("Hello from Contacts.")
 

@@ -7,6 +7,7 @@ hide most of it.
 import itertools
 import subprocess
 import sys
+import sysconfig
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ def switch_often() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has its GIL")
 def test_these_tests_run_without_a_gil() -> None:
     assert not sys._is_gil_enabled()
 

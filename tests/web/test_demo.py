@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -759,9 +760,10 @@ def test_where_nothing_can_go_there_is_no_room(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The demo on two workers."""
+    """The demo on two workers; on one with a GIL, where two would be processes with demos of their own."""
     with running_server(
         tmp_path_factory.mktemp("demo"),
+        CONTACTS_WORKERS="1" if sys._is_gil_enabled() else "2",
         CONTACTS_DEMO="1",
         CONTACTS_ENV="production",
         CONTACTS_SECRET="a secret that only the tests know",
