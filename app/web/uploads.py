@@ -273,8 +273,9 @@ class Uploads:
     def open(self) -> None:
         """Begin: work may be started. Processes that are forked after this share a temporary folder."""
         self._stopping.clear()
-        with suppress(OSError):  # the next upload will say it
-            self._made()
+        if self._fixed is None:
+            with suppress(OSError):  # the next upload will say it
+                self._made()
         self.sweep()
 
     def close(self) -> None:
