@@ -52,6 +52,7 @@ from app.web.metrics import LEFT
 POUNCE: Final = "0.9.2"  # the version whose faults are mended here
 
 GOODBYE: Final = 1.0  # seconds that an idle client has to answer the end of its TLS connection
+LOOK: Final = 1.0  # seconds between two looks whether a client that has sent too much has left
 FIRST: Final = 0.5  # seconds for the first request of who was let in just before the end
 
 log = logging.getLogger(__name__)
@@ -107,10 +108,11 @@ def _keep_requests_sent_early() -> None:
         try:
             while not reader._eof and reader.exception() is None:
                 if reader._paused:
-                    # The client has sent more than asyncio buffers, and to go on watching
-                    # would make it buffer more. So this client is no longer watched.
-                    await asyncio.get_running_loop().create_future()
-                await reader._wait_for_data("watch")
+                    # The client has sent more than asyncio buffers, and to wait for its data would
+                    # make it buffer more. That it leaves shows now only in what is written to it.
+                    await asyncio.sleep(LOOK)
+                else:
+                    await reader._wait_for_data("watch")
         except OSError:
             pass  # reset by the client: gone as well
         disconnect.set()

@@ -472,3 +472,25 @@ def test_a_flood_is_not_kept_in_memory(
 
     assert site.get("/contacts", timeout=10).status == 200
     assert _memory(site, "VmHWM") - before < 64
+
+
+def test_the_stream_of_a_client_that_sent_too_much_ends_when_it_leaves(tmp_path: Path) -> None:
+    token = "a token of this test"
+    with running_server(tmp_path, CONTACTS_METRICS_TOKEN=token) as running:
+
+        def open_streams() -> int:
+            with running.connect() as connection:
+                connection.send(f"GET /metrics HTTP/1.1\nHost: localhost\nAuthorization: Bearer {token}\n\n")
+                return int(re.findall(r'streams_open{route="/live"} (\d+)', connection.answer().text)[0])
+
+        with running.connect() as leaving:
+            leaving.send(_request("GET /live") + _request("GET /static/app.css") * 20_000)
+            leaving.read_until("retry:")
+            assert open_streams() == 1
+
+        end = monotonic() + START
+        number = 0
+        while open_streams():  # the server finds out as it writes, so it gets something to write
+            assert monotonic() < end
+            number += 1
+            assert _status(running, _form(f"name=Ada&email={number}@example.com")) == 303
